@@ -1,0 +1,1 @@
+"""flowlab: normalizing flows, their objectives, their training and their judgement."""

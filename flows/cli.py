@@ -1,0 +1,146 @@
+"""The command line: Hydra composes, errors are one line, and no file makes code run.
+
+Imported before anything heavy, so that --help and tab completion answer at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import hydra
+from hydra._internal import hydra as internals
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flows.composition import Loader, check_flags
+from flows.errors import UserError
+from flows.refusals import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONF = Path(__file__).parent.parent / "conf"
+Task = Callable[[dict[str, Any]], None]
+
+
+def stamp() -> str:
+    """A name for a run, unlike any other's: the time, and 32 random bits."""
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.urandom(4).hex()}"
+
+
+OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
+
+
+def entry(config_name: str, conf: Path = CONF) -> Callable[[Task], Callable[[], None]]:
+    """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
+
+    What the user got wrong is one line on stderr and status 2, in a sweep too, whether Hydra finds it or
+    the function raises UserError. Any other exception is a bug: a traceback and status 1. In a sweep
+    `run_dir` is the folder of the one run. HYDRA_FULL_ERROR=1 shows all tracebacks.
+
+    Args:
+        config_name: Primary configuration, a file in `conf`.
+        conf: Folder of all configuration.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        @functools.wraps(task)
+        def main() -> None:
+            _Program(task, config_name, conf).run()
+
+        return main
+
+    return decorate
+
+
+class _Program:
+    """One call of a program."""
+
+    def __init__(self, task: Task, config_name: str, conf: Path) -> None:
+        self.task = task
+        self.config_name = config_name
+        self.conf = conf
+        self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        self.missing: list[Path] = []  # folders that weren't there when we came
+        self.bugs: list[Exception] = []
+
+    def run(self) -> None:
+        @functools.wraps(self.task)
+        def job(config: DictConfig) -> None:
+            try:
+                self.task(_plain(config))
+            except (UserError, OmegaConfBaseException) as error:
+                self.refuse(error)  # here, since Hydra would write a line of its own
+            except Exception as error:
+                self.bugs.append(error)
+                raise
+
+        try:
+            arguments = get_args_parser().parse_args()
+            check_flags(arguments)
+            with _hydra(functools.partial(Loader, arguments.overrides, self.missing)):
+                hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)(
+                    job
+                )()
+        except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+            if error in self.bugs:
+                raise
+            self.refuse(error)
+        except KeyboardInterrupt:
+            print(f"{_name()}: interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
+
+    def refuse(self, error: Exception) -> NoReturn:
+        self.prune()
+        if not any(argument.startswith("query=") for argument in sys.argv):  # tab completion stays silent
+            print(f"{_name()}: error: {explain(error)}", file=sys.stderr)
+        if self.full_errors:
+            traceback.print_exception(error)
+        raise SystemExit(2) from None
+
+    def prune(self) -> None:
+        """Remove the empty folders that Hydra has made for a run that won't be."""
+        for folder in reversed(self.missing):
+            with suppress(OSError):
+                if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
+                    (folder / "multirun.yaml").unlink()
+                folder.rmdir()
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    job = HydraConfig.get()
+    if job.mode == RunMode.MULTIRUN:
+        plain["run_dir"] = str(Path(job.sweep.dir, job.sweep.subdir))
+    return plain
+
+
+@contextmanager
+def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
+    """Meanwhile Hydra composes with our loader, and hands its errors to us instead of printing them."""
+    before, asked = internals.ConfigLoaderImpl, os.environ.get("HYDRA_FULL_ERROR")  # pyright: ignore
+    internals.ConfigLoaderImpl = loader  # pyright: ignore
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        internals.ConfigLoaderImpl = before  # pyright: ignore
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if asked is not None:
+            os.environ["HYDRA_FULL_ERROR"] = asked
+
+
+def _name() -> str:
+    return Path(sys.argv[0]).name

@@ -1,0 +1,120 @@
+"""What Hydra may compose.
+
+Hydra itself builds things that files name (callbacks, log handlers, whatever a sweeper is given), imports
+the packages on its search path, and unpickles a job to run it again. We need none of it: none is let through.
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from flows.errors import UserError
+
+_PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+
+
+def check_flags(arguments: Namespace) -> None:
+    """Refuse the flags that put something else in the place of our configuration.
+
+    Raises: UserError.
+    """
+    if arguments.experimental_rerun is not None:
+        raise UserError(
+            "--experimental-rerun: would unpickle a file; give the same run_dir to carry on a run"
+        )
+    if arguments.config_path is not None or arguments.config_name is not None:
+        raise UserError(
+            "--config-path, --config-name: fixed here; --config-dir DIR adds a folder of your own"
+        )
+
+
+class Loader(ConfigLoaderImpl):
+    """Hydra's loader, through which every composition passes, those of a sweep's jobs too.
+
+    Args:
+        typed: Overrides as the user typed them.
+        missing: Takes the folders that Hydra may make and that aren't there yet, outer ones first.
+        config_search_path: Where to look for options.
+    """
+
+    def __init__(
+        self, typed: Sequence[str], missing: list[Path], config_search_path: ConfigSearchPath
+    ) -> None:
+        super().__init__(config_search_path)
+        self.typed = tuple(typed)  # a copy: Hydra appends to its own
+        self.missing = missing
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        if any("hydra.searchpath" in override.partition("=")[0] for override in overrides):
+            raise UserError("hydra.searchpath: fixed here; --config-dir DIR adds a folder of your own")
+        config = super().load_configuration(
+            config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+        )
+        _check_hydra(config)
+        _check_trusted(config, self.typed)
+        self.missing += _folders(config, run_mode)
+        return config
+
+
+def _check_hydra(config: DictConfig) -> None:
+    """Let Hydra build nothing but its launcher and its sweeper, which it takes from its plugins alone."""
+    if config.hydra.callbacks:
+        raise UserError("hydra.callbacks: Hydra would run what they name; leave them empty")
+    for key in ("job_logging", "hydra_logging"):
+        if OmegaConf.select(config, f"hydra.{key}.root") is not None:
+            raise UserError(f"hydra/{key}: Hydra would run what its handlers name; only hydra/{key}=none")
+    for key in ("launcher", "sweeper"):
+        plugin: Any = OmegaConf.to_container(config.hydra[key], resolve=True)
+        if any(map(_names_target, plugin.values())):
+            raise UserError(f"hydra.{key}: a _target_ inside it is not allowed")
+
+
+def _names_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_names_target, value.values()))
+    return isinstance(value, list) and any(map(_names_target, value))
+
+
+def _check_trusted(config: DictConfig, typed: Sequence[str]) -> None:
+    """Let only what the user typed trust a package, and no file."""
+    if "trusted_packages" not in config:
+        return
+    named: Any = []
+    for override in OverridesParser.create().parse_overrides(list(typed)):
+        if override.key_or_group == "trusted_packages":
+            named = None if override.is_sweep_override() else override.value()
+    if not isinstance(named, list) or not all(isinstance(n, str) and _PACKAGE.fullmatch(n) for n in named):
+        raise UserError(
+            "trusted_packages: expected a list of package names, as in trusted_packages=[mypackage]"
+        )
+    node = config._get_node("trusted_packages")
+    found = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+    if found != named:
+        raise UserError(f"trusted_packages={found}: set by a file; only the command line may trust a package")
+
+
+def _folders(config: DictConfig, run_mode: RunMode) -> list[Path]:
+    key = "hydra.sweep.dir" if run_mode == RunMode.MULTIRUN else "hydra.run.dir"
+    with suppress(OmegaConfBaseException, OSError):
+        folder = Path(str(OmegaConf.select(config, key)))
+        return [path for path in (*reversed(folder.parents), folder) if not path.exists()]
+    return []

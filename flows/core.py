@@ -1,0 +1,221 @@
+"""The ideas everything else is made of: what data is, what a bijection is, what a model can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol, cast, final, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+Part = Literal["train", "val", "test"]
+
+
+class Spec(NamedTuple):
+    """What one example is. Saved with a run, so that nothing is typed twice.
+
+    Args:
+        names: Names of the features (or channels), in order.
+        shape: Shape of one x, such as (D,).
+        context_names: Names of the context's features; empty without context.
+        context_shape: Shape of one context, or None without context.
+        support: Range (low, high) of each feature in data units, None where unbounded; None if all are.
+        quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
+    """
+
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    context_names: tuple[str, ...] = ()
+    context_shape: tuple[int, ...] | None = None
+    support: tuple[tuple[float, float] | None, ...] | None = None
+    quantum: tuple[float | None, ...] | None = None
+
+
+class Batch(NamedTuple):
+    """Examples that travel together: x (B, *shape) is modelled, context (B, *context_shape) is given."""
+
+    x: Tensor
+    context: Tensor | None = None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """One part of a dataset, wherever it lies: in memory, on disk, or drawn afresh."""
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Source:
+        """The same examples, in the form `take` should give them."""
+        ...
+
+    def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Index blocks of one shuffled epoch, a whole number of full batches.
+
+        The generator's state on entry fixes the epoch, so skipping k blocks restarts it at its k-th batch.
+        """
+        ...
+
+    def take(self, index: Tensor | slice) -> Batch:
+        """The examples at these places."""
+        ...
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Owns names, units and splits, and the truth where it is known."""
+
+    spec: Spec
+    truth: Density | None
+
+    def source(self, part: Part) -> Source | None:
+        """The examples of one part, float64 on the CPU until moved; None where there is only a truth."""
+        ...
+
+    def classes(self, part: Part) -> Tensor | None:
+        """An integer (N,) for each example to colour it by in figures, or None."""
+        ...
+
+
+class Transform(nn.Module, ABC):
+    """A deterministic bijection from data to latent space; each direction returns its own ladj.
+
+    Shapes: x, z (..., *shape); context (..., *context_shape) or None; ladj (...).
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z and log |det dz/dx|."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x and log |det dx/dz|."""
+
+    def initialise(self, batch: Batch) -> None:
+        """Fit what depends on data, once, before training."""
+
+
+class Sampler(nn.Module, ABC):
+    """Something that can be drawn from."""
+
+    @abstractmethod
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw n examples for each context: (n, *batch, *shape), without a gradient.
+
+        batch is what leads the context's own dimensions; () without context.
+        """
+
+    def initialise(self, batch: Batch) -> None:
+        """Fit what depends on data, once, before training."""
+
+
+class Density(Sampler):
+    """A sampler that also knows how likely each point is."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Log-density in nats, in the units of x: (*batch,) for x (*batch, *shape)."""
+
+
+class Compose(Transform):
+    """Transforms applied one after another, data side first; ladj adds up."""
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        super().__init__()
+        if not transforms:
+            raise ValueError("Compose needs at least one transform")
+        self.transforms = nn.ModuleList(transforms)
+
+    def __iter__(self) -> Iterator[Transform]:
+        return iter(cast("Sequence[Transform]", self.transforms))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        first, *rest = self
+        z, total = first(x, context)
+        for transform in rest:
+            z, ladj = transform(z, context)
+            total = total + ladj
+        return z, total
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        last, *rest = reversed([*self])
+        x, total = last.inverse(z, context)
+        for transform in rest:
+            x, ladj = transform.inverse(x, context)
+            total = total + ladj
+        return x, total
+
+    def initialise(self, batch: Batch) -> None:
+        x = batch.x
+        for transform in self:
+            transform.initialise(Batch(x, batch.context))
+            x, _ = transform(x, batch.context)
+
+
+class Inverse(Transform):
+    """A transform turned round."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.transform.inverse(x, context)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.transform(z, context)
+
+
+@final
+class Flow(Density):
+    """A base density seen through a transform: log p(x|c) = log p_base(z|c) + ladj.
+
+    Args:
+        transform: From data to latent space.
+        base: Density of the latent z, whatever the context (which only gives `sample` its batch shape).
+        normaliser: Standardises the context before anything else sees it; None without context.
+
+    Shapes: x (*batch, *shape); context (*batch, *context_shape) or None.
+    References: Papamakarios et al. 2021, Normalizing flows for probabilistic modeling and
+        inference, arXiv:1912.02762.
+    """
+
+    def __init__(self, transform: Transform, base: Density, normaliser: Transform | None = None) -> None:
+        super().__init__()
+        self.transform = transform
+        self.base = base
+        self.normaliser = normaliser
+
+    def initialise(self, batch: Batch) -> None:
+        if self.normaliser is not None and batch.context is not None:
+            self.normaliser.initialise(Batch(batch.context))
+        self.transform.initialise(Batch(batch.x, self._normalise(batch.context)))
+
+    def latent(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z (*batch, *shape) and log |det dz/dx| (*batch,)."""
+        return self.transform(x, self._normalise(context))
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        z, ladj = self.latent(x, context)
+        return self.base.log_prob(z) + ladj
+
+    def rsample(self, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Carry draws of the base to data space: x (*batch, *shape) and its log q (*batch,)."""
+        context = self._normalise(context)
+        x, ladj = self.transform.inverse(noise, context)
+        return x, self.base.log_prob(noise) - ladj
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        z = self.base.sample(n, context, generator)
+        context = self._normalise(context)
+        if context is not None:
+            context = context.expand(n, *context.shape)
+        return self.transform.inverse(z, context)[0]
+
+    def _normalise(self, context: Tensor | None) -> Tensor | None:
+        return context if self.normaliser is None or context is None else self.normaliser(context)[0]

@@ -1,0 +1,9 @@
+"""The one exception that a user, and not a programmer, is meant to read."""
+
+
+class UserError(ValueError):
+    """Something the user gave can't work.
+
+    The message is one line: what is wrong, where, and what would be right. The command line prints it
+    alone and leaves with status 2; a notebook sees an ordinary ValueError.
+    """

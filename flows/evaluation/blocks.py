@@ -1,0 +1,92 @@
+"""Asking a density about many points, a block at a time."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
+from flows.errors import UserError
+
+BLOCK = 8192
+
+
+def place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a module computes, and how finely; in float64 on the CPU if it has no tensors of its own."""
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.float64
+
+
+def spread(size: int, limit: int) -> Tensor:
+    """At most `limit` places of `size`, evenly spread, so that sorted rows are all represented.
+
+    >>> spread(7, 4)
+    tensor([0, 2, 4, 6])
+    """
+    return torch.linspace(0, size - 1, min(size, limit), dtype=torch.float64).round().long()
+
+
+def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generator) -> Batch:
+    """At most `limit` examples of one part; draws of the truth where a dataset has nothing else.
+
+    Raises: UserError if the dataset has neither.
+    """
+    source = dataset.source(part)
+    if source is not None:
+        return source.take(spread(len(source), limit))
+    if dataset.truth is None:
+        raise UserError(
+            f"the dataset has no {part} part and no known density, so nothing can be measured on it"
+        )
+    return Batch(samples(dataset.truth, limit, None, generator))
+
+
+@torch.no_grad()
+def log_prob(density: Density, batch: Batch, block: int = BLOCK) -> Tensor:
+    """Log-density of each example in nats, float64 (N,) on the CPU."""
+    device, dtype = place(density)
+    blocks = zip(*_split(batch, block), strict=True)
+    return torch.cat([density.log_prob(*_to(b, device, dtype)).double().cpu() for b in blocks])
+
+
+@torch.no_grad()
+def latent(flow: Flow, batch: Batch, block: int = BLOCK) -> Tensor:
+    """z of each example, float64 (N, *shape) on the CPU."""
+    device, dtype = place(flow)
+    blocks = zip(*_split(batch, block), strict=True)
+    return torch.cat([flow.latent(*_to(b, device, dtype))[0].double().cpu() for b in blocks])
+
+
+@torch.no_grad()
+def samples(
+    sampler: Sampler, n: int, contexts: Tensor | None, generator: torch.Generator, block: int = BLOCK
+) -> Tensor:
+    """n draws, float64 (n, *shape) on the CPU; with contexts (n, *context_shape), one for each.
+
+    The generator must live where the sampler does.
+    """
+    device, dtype = place(sampler)
+    drawn = []
+    for start in range(0, n, block):
+        if contexts is None:
+            x = sampler.sample(min(block, n - start), None, generator)
+        else:
+            x = sampler.sample(1, contexts[start : start + block].to(device, dtype), generator)[0]
+        drawn.append(x.double().cpu())
+    return torch.cat(drawn)
+
+
+def _split(batch: Batch, block: int) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    x = batch.x.split(block)
+    return x, (None,) * len(x) if batch.context is None else batch.context.split(block)
+
+
+def _to(
+    block: tuple[Tensor, Tensor | None], device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    x, context = block
+    return x.to(device, dtype), None if context is None else context.to(device, dtype)

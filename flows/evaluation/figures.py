@@ -1,0 +1,69 @@
+"""The figures of one density: cheap enough to draw while it trains, the same ones in the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flows.core import Batch, Dataset, Density, Flow, Part
+from flows.evaluation.blocks import examples, place, samples, spread
+from flows.evaluation.plots import densities, grid_warp, latent_panels, sample_panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CONTEXTS = 8
+
+
+def training_figures(
+    density: Density, dataset: Dataset, part: Part = "val", points: int = 2000, seed: int = 0
+) -> dict[str, Figure]:
+    """What can be seen of a density, by name: latent, warp, density, samples; only what makes sense for it.
+
+    Always the same points and the same draws, so that figures of one run compare. Data that isn't
+    vectors has none.
+
+    Args:
+        density: The model, in evaluation mode, on any device.
+        dataset: Where points, classes and truth come from.
+        part: The part whose points are shown.
+        points: How many.
+        seed: Of every draw made here.
+    """
+    spec = dataset.spec
+    if len(spec.shape) != 1:
+        return {}
+    (features,) = spec.shape
+    here = torch.Generator(place(density)[0]).manual_seed(seed)
+    batch = examples(dataset, part, points, torch.Generator().manual_seed(seed))
+    batch = Batch(batch.x.double().cpu(), None if batch.context is None else batch.context.double().cpu())
+    classes = shown_classes(dataset, part, points)
+    kinds = some_contexts(batch.context)
+
+    figures = {}
+    if isinstance(density, Flow) and features > 1:
+        figures["latent"] = latent_panels(density, batch, classes, spec.names, here)
+    if isinstance(density, Flow) and features == 2:
+        figures["warp"] = grid_warp(density, spec.names, None if kinds is None else kinds[0])
+    if features <= 2:
+        figures["density"] = densities({"model": density}, dataset.truth, batch, spec.names, kinds)
+    drawn = samples(density, len(batch.x), batch.context, here)
+    given = None if batch.context is None else classes
+    figures["samples"] = sample_panels(batch.x, drawn, spec.names, given)
+    return figures
+
+
+def shown_classes(dataset: Dataset, part: Part, points: int) -> Tensor | None:
+    """The class of each of the points that `examples` gives."""
+    classes = None if dataset.source(part) is None else dataset.classes(part)
+    return None if classes is None else classes[spread(len(classes), points)]
+
+
+def some_contexts(context: Tensor | None) -> Tensor | None:
+    """Up to eight distinct contexts of (N, *context_shape)."""
+    if context is None:
+        return None
+    kinds = context.unique(dim=0)
+    return kinds[spread(len(kinds), CONTEXTS)]

@@ -1,0 +1,138 @@
+"""The density beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flows.core import Batch, Density
+from flows.evaluation.blocks import log_prob
+from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, label, legend, panels, plane, window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+DECADES = 4  # of density that the logarithmic panels show
+
+
+def densities(
+    models: Mapping[str, Density],
+    truth: Density | None,
+    batch: Batch,
+    names: Sequence[str],
+    contexts: Tensor | None = None,
+    resolution: int = 120,
+) -> Figure:
+    """The truth and each model over data space, in one colour scale: linear above, logarithmic below.
+
+    Where the truth isn't known, the examples are binned in its place. In one dimension all are curves of
+    one panel.
+
+    Args:
+        models: What is compared, by title.
+        truth: The true density, or None.
+        batch: Examples (N, D), D one or two, which also place the window.
+        names: Names of the features.
+        contexts: Contexts (K, *context_shape) that densities are averaged over, or None.
+        resolution: Points a side.
+    """
+    limits = window(batch.x)
+    axes = [torch.linspace(low, high, resolution, dtype=torch.float64) for low, high in limits]
+    if len(axes) == 1:
+        return _curves(models, truth, batch, axes[0], names[0], contexts)
+    grid = torch.cartesian_prod(*axes)
+    shown = {
+        name: _mass(model, grid, contexts).reshape(resolution, resolution) for name, model in models.items()
+    }
+    if truth is None:
+        first = _binned(batch.x, limits)
+        shown = {"held-out points, binned": first} | shown
+    else:
+        first = _mass(truth, grid, contexts).reshape(resolution, resolution)
+        shown = {"truth": first} | shown
+    return _images(shown, float(first.max()), limits, names)
+
+
+def _mass(density: Density, points: Tensor, contexts: Tensor | None) -> Tensor:
+    """Density at points (N, D), averaged over contexts."""
+    if contexts is None:
+        return log_prob(density, Batch(points)).exp()
+    each = [log_prob(density, Batch(points, c.expand(len(points), *c.shape))).exp() for c in contexts]
+    return torch.stack(each).mean(0)
+
+
+def _binned(x: Tensor, limits: list[tuple[float, float]], bins: int = 48) -> Tensor:
+    flat = [end for pair in limits for end in pair]
+    return torch.histogramdd(x.double(), bins=[bins] * 2, range=flat, density=True).hist
+
+
+def _images(
+    shown: Mapping[str, Tensor], top: float, limits: list[tuple[float, float]], names: Sequence[str]
+) -> Figure:
+    from matplotlib.colors import LogNorm, Normalize
+
+    width, height = (high - low for low, high in limits)
+    side = 4.9 / len(shown)
+    figure, axes = panels(2, len(shown), min(3.0, max(1.2, side * height / width + 0.45)))
+    norms = (Normalize(0, top), LogNorm(top * 10**-DECADES, top))
+    for row, norm in enumerate(norms):
+        line = axes[row * len(shown) : (row + 1) * len(shown)]
+        for each, (title, mass) in zip(line, shown.items(), strict=True):
+            picture = each.imshow(
+                mass.T.numpy(),
+                origin="lower",
+                extent=[end for pair in limits for end in pair],
+                norm=norm,
+                cmap=_colours(),
+                interpolation="nearest",
+                aspect="auto",
+            )
+            plane(each, limits)
+            label(each, title if row == 0 else "", names[0] if row == 1 else "")
+        line[0].set_ylabel(names[1], color=INK, fontsize=TEXT - 0.5)
+        scale = "density" if row == 0 else "density (log)"
+        _bar(figure, picture, line[-1], scale)
+    return figure
+
+
+def _colours() -> Colormap:
+    """Viridis, also where the density is below the scale."""
+    from matplotlib import colormaps
+
+    colours = colormaps["viridis"].copy()
+    colours.set_bad(colours(0.0))
+    return colours
+
+
+def _bar(figure: Figure, picture: AxesImage, axes: Axes, title: str) -> None:
+    bar = figure.colorbar(picture, cax=axes.inset_axes((1.05, 0, 0.05, 1)), extend="max")
+    bar.set_label(title, color=INK, fontsize=TEXT - 1.5)
+    bar.ax.minorticks_off()
+    bar.ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=TEXT - 2, length=3)
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]  (typed as a property, is a Spine)
+
+
+def _curves(
+    models: Mapping[str, Density],
+    truth: Density | None,
+    batch: Batch,
+    x: Tensor,
+    name: str,
+    contexts: Tensor | None,
+) -> Figure:
+    figure, (axes,) = panels(1, 1, 3.4)
+    axes.hist(batch.x[:, 0].tolist(), bins=60, density=True, color=MUTED, alpha=0.35, label="held-out points")
+    points = x[:, None]
+    if truth is not None:
+        axes.plot(x, _mass(truth, points, contexts), color=INK, linewidth=1.4, linestyle="--", label="truth")
+    for colour, (title, model) in zip(PALETTE * len(models), models.items(), strict=False):
+        axes.plot(x, _mass(model, points, contexts), color=colour, linewidth=1.8, label=title)
+    label(axes, "Density", name, f"density per unit of {name}")
+    legend(axes)
+    return figure

@@ -1,0 +1,78 @@
+"""One calm look for every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#2b2f38"  # text; the report turns it to the colour of its page
+MUTED = "#8b919c"  # ticks and frames, legible on light and on dark
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c7a00", "#8b919c")
+"""Okabe and Ito's colours, apart for every kind of colour vision; the last two darkened to show on white."""
+
+TEXT = 10.0
+WIDTH = 6.4  # inches: two beside each other on a laptop, one on a phone
+
+
+def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of rows × columns axes, row by row, each row `height` inches high."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, rows * height), layout="constrained", dpi=110)
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
+    for each in axes:
+        each.tick_params(colors=MUTED, labelcolor=INK, labelsize=TEXT - 1.5, length=3, width=0.8)
+        for side, spine in each.spines.items():
+            spine.set(color=MUTED, linewidth=0.8)
+            spine.set_visible(side in ("left", "bottom"))
+        each.set_axisbelow(True)
+        each.patch.set_alpha(0)
+    return figure, axes
+
+
+def label(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
+    """Title and axis labels."""
+    axes.set_title(title, color=INK, fontsize=TEXT, loc="left")
+    axes.set_xlabel(x, color=INK, fontsize=TEXT - 0.5)
+    axes.set_ylabel(y, color=INK, fontsize=TEXT - 0.5)
+
+
+def legend(axes: Axes, **options: object) -> None:
+    """A legend without a box."""
+    axes.legend(frameon=False, fontsize=TEXT - 1.5, labelcolor=INK, **options)
+
+
+def scatter(axes: Axes, x: Tensor, colour: object = PALETTE[0], **options: object) -> None:
+    """Points (N, 2), small enough that many together read as a density."""
+    axes.scatter(*x.T.tolist(), s=4, c=colour, alpha=0.6, linewidths=0, rasterized=True, **options)
+
+
+def class_colours(classes: Tensor | None) -> str | list[str]:
+    """A colour for each point by its class, or one for all."""
+    return PALETTE[0] if classes is None else [PALETTE[k % len(PALETTE)] for k in classes.tolist()]
+
+
+def window(*clouds: Tensor) -> list[tuple[float, float]]:
+    """For each column of points (N, D), the range that shows all but stray ones, with a margin."""
+    low, high = [], []
+    for cloud in clouds:
+        ends = cloud.quantile(torch.tensor([0.002, 0.998], dtype=cloud.dtype), dim=0)
+        low.append(ends[0])
+        high.append(ends[1])
+    below, above = torch.stack(low).amin(0), torch.stack(high).amax(0)
+    margin = (0.08 * (above - below)).clamp(min=1e-6)
+    return list(zip((below - margin).tolist(), (above + margin).tolist(), strict=True))
+
+
+def plane(axes: Axes, limits: Sequence[tuple[float, float]]) -> None:
+    """Equal units both ways, over these limits."""
+    axes.set_aspect("equal", adjustable="box")
+    axes.set_xlim(*limits[0])
+    axes.set_ylim(*limits[1])

@@ -1,0 +1,159 @@
+"""A run, or several, as one HTML file that needs nothing else: text, tables, figures and all."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from flows.evaluation.meaning import Row, number, rows
+from flows.evaluation.plots.style import INK
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADLINES = ("kl_to_truth", "nll", "latent_energy_distance", "sample_energy_distance")
+
+TITLES = {
+    "loss": "Loss",
+    "latent": "Data and latent",
+    "warp": "The latent grid, layer by layer",
+    "density": "Density",
+    "samples": "Samples",
+}
+CAPTIONS = {
+    "loss": "Negative log-likelihood while training, on training batches and on the validation part.",
+    "latent": "Above, held-out points and the latents they are carried to: these should fill the circles "
+    "(one, two and three standard deviations) like a Gaussian. Below, latent draws coloured by angle, and "
+    "the points they generate.",
+    "warp": "A regular grid over the latent plane, carried into data space. Blue lines start upright, orange "
+    "ones level.",
+    "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
+    "samples": "Held-out points beside as many generated ones.",
+}
+
+
+class Picture(NamedTuple):
+    """A figure as it stands in the page."""
+
+    title: str
+    svg: Markup
+    caption: str
+
+
+class Step(NamedTuple):
+    """A command, and what it is for."""
+
+    purpose: str
+    command: str
+
+
+def report(
+    name: str,
+    metrics: Mapping[str, float],
+    figures: Mapping[str, Figure],
+    warnings: Sequence[str],
+    facts: Mapping[str, Any],
+    config: Mapping[str, Any],
+    steps: Sequence[Step],
+) -> str:
+    """The page of one run.
+
+    Args:
+        name: What the run is called.
+        metrics: Flat numbers, from `measure`.
+        figures: By name, in the order shown.
+        warnings: What a reader must know first.
+        facts: What run.json says, however deep.
+        config: The run's configuration.
+        steps: How to get here again.
+    """
+    table = rows(metrics)
+    return _render(
+        "report.html.j2",
+        name=name,
+        headlines=_headlines(table),
+        table=table,
+        pictures=_pictures(figures),
+        warnings=warnings,
+        facts=_flat(facts),
+        config=yaml.safe_dump(dict(config), sort_keys=False),
+        steps=steps,
+    )
+
+
+def comparison(
+    metrics: Mapping[str, Mapping[str, float]], figures: Mapping[str, Figure], warnings: Sequence[str]
+) -> str:
+    """The page of several runs: their curves and densities together, their numbers side by side.
+
+    Args:
+        metrics: Flat numbers of each run, by its name.
+        figures: By name, in the order shown.
+        warnings: What a reader must know first.
+    """
+    tables = {name: {row.key: row for row in rows(each)} for name, each in metrics.items()}
+    keys = dict.fromkeys(key for table in tables.values() for key in table)
+    meanings = {key: next(table[key].meaning for table in tables.values() if key in table) for key in keys}
+    pictures = _pictures(figures)
+    return _render(
+        "comparison.html.j2",
+        name="Comparison",
+        tables=tables,
+        meanings=meanings,
+        pictures=pictures,
+        warnings=warnings,
+    )
+
+
+def _headlines(table: Sequence[Row]) -> list[Row]:
+    by_key = {row.key: row for row in table}
+    return [by_key[key] for key in HEADLINES if key in by_key]
+
+
+def _pictures(figures: Mapping[str, Figure]) -> list[Picture]:
+    return [
+        Picture(TITLES.get(name, name), _svg(figure, TITLES.get(name, name)), CAPTIONS.get(name, ""))
+        for name, figure in figures.items()
+    ]
+
+
+def _svg(figure: Figure, title: str) -> Markup:
+    """The figure as an element of the page, its text in the page's own colour, light or dark."""
+    buffer = io.StringIO()
+    silent = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # metadata would name outside vocabularies
+    figure.savefig(buffer, format="svg", dpi=200, transparent=True, metadata=silent)
+    drawing = buffer.getvalue()
+    drawing = drawing[drawing.index("<svg") + len("<svg") :].replace(INK, "currentColor")
+    return Markup('<svg role="img" aria-label="{}"').format(title) + Markup(drawing)
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Facts by a readable name, one level, in a person's words."""
+    flat: dict[str, str] = {}
+    for key, value in facts.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{name} · ")
+        elif isinstance(value, list | tuple):
+            flat[name] = ", ".join(map(str, value))
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            flat[name] = "—" if value is None else str(value)
+        else:
+            flat[name] = f"{value:,}" if isinstance(value, int) else number(value)
+    return flat
+
+
+def _render(template: str, **given: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("flows.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**given)

@@ -1,0 +1,167 @@
+"""Judge a run, or several beside each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from flows.errors import UserError
+from flows.evaluation.blocks import examples
+from flows.evaluation.figures import some_contexts, training_figures
+from flows.evaluation.meaning import text
+from flows.evaluation.measure import measure
+from flows.evaluation.plots import densities, loss_curves
+from flows.evaluation.report import Step, comparison
+from flows.evaluation.report import report as page
+from flows.evaluation.runs import OUTPUTS, Digest, Opened, find, open_run
+from flows.evaluation.tasks.files import warn
+from flows.files import write_whole
+from flows.types import NonNegativeInt, PositiveInt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 4000  # points in a figure
+
+
+def report(
+    digest: Digest,
+    run: str = "latest",
+    runs: list[str] | None = None,
+    output: str | None = None,
+    points: PositiveInt = 100_000,
+    checkpoint: Literal["best", "last"] = "best",
+    seed: NonNegativeInt = 0,
+    trusted_packages: Sequence[str] = (),
+) -> None:
+    """Measure, draw, write and print: metrics.json, metrics.csv, figures as PNG, report.html.
+
+    Args:
+        digest: Names the data of a source.
+        run: The run's directory, or `latest`.
+        runs: Several runs, laid over each other in one report instead.
+        output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
+        points: Most test points used.
+        checkpoint: Which weights.
+        seed: Of everything drawn.
+        trusted_packages: Packages of the user's own that the runs' configurations may name.
+
+    Raises: UserError.
+    """
+    if runs is None:
+        path = find(run)
+        opened = open_run(path, checkpoint, trusted_packages, digest)
+        _single(opened, checkpoint, Path(output) if output else path / "evaluation", points, seed)
+        return
+    if not runs:
+        raise UserError("runs=[]: name at least one run, or leave it out for run=latest")
+    every = {}
+    for path in dict.fromkeys(find(each) for each in runs):
+        name = path.name if path.name not in every else str(path)
+        every[name] = open_run(path, checkpoint, trusted_packages, digest)
+    _several(every, Path(output) if output else OUTPUTS / "comparison", points, seed)
+
+
+def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: int) -> None:
+    saved, density, dataset, warnings = opened
+    metrics, doubts = measure(density, dataset, seed, points)
+    warnings = [*warnings, *doubts]
+    figures = _curves({"run": saved.metrics()})
+    figures |= training_figures(density, dataset, "test", SHOWN, seed)
+    _write_figures(folder, figures)
+    write_whole(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
+    write_whole(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
+    facts = {key: value for key, value in saved.facts.items() if key not in ("spec", "command")}
+    facts = {"checkpoint": checkpoint, **facts}
+    steps = _steps(saved.path, saved.facts, checkpoint, seed)
+    write_whole(
+        folder / "report.html", page(saved.path.name, metrics, figures, warnings, facts, saved.config, steps)
+    )
+    print(text(metrics))
+    warn(warnings)
+    print(f"\nreport: {folder / 'report.html'}")
+
+
+def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) -> None:
+    metrics, warnings = {}, []
+    for name, opened in every.items():
+        metrics[name], doubts = measure(opened.density, opened.dataset, seed, points)
+        warnings += [f"{name}: {line}" for line in (*opened.warnings, *doubts)]
+    if len({opened.saved.facts.get("data_hash") for opened in every.values()}) > 1:
+        warnings.append("these runs were trained on different data: their likelihoods don't compare")
+    figures = _curves({name: opened.saved.metrics() for name, opened in every.items()})
+    figures |= _side_by_side(every, seed)
+    _write_figures(folder, figures)
+    keys = list(dict.fromkeys(key for each in metrics.values() for key in each))
+    table = [[name, *(each.get(key, "") for key in keys)] for name, each in metrics.items()]
+    write_whole(folder / "metrics.csv", _csv([("run", *keys), *table]))
+    write_whole(
+        folder / "metrics.json", json.dumps({n: _plain(each) for n, each in metrics.items()}, indent=1) + "\n"
+    )
+    write_whole(folder / "report.html", comparison(metrics, figures, warnings))
+    for name, each in metrics.items():
+        print(f"{name}\n{text(each)}\n")
+    warn(warnings)
+    print(f"report: {folder / 'report.html'}")
+
+
+def _curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> dict[str, Figure]:
+    known = {name: rows for name, rows in runs.items() if rows}
+    return {"loss": loss_curves(known)} if known else {}
+
+
+def _side_by_side(every: Mapping[str, Opened], seed: int) -> dict[str, Figure]:
+    """Densities over the first run's data; only where all runs speak of the same one or two features."""
+    first = next(iter(every.values()))
+    spec = first.saved.spec
+    alike = all(each.saved.spec[:4] == spec[:4] for each in every.values())
+    if not alike or len(spec.shape) != 1 or spec.shape[0] > 2:
+        return {}
+    batch = examples(first.dataset, "test", SHOWN, torch.Generator().manual_seed(seed))
+    models = {name: each.density for name, each in every.items()}
+    return {
+        "density": densities(models, first.dataset.truth, batch, spec.names, some_contexts(batch.context))
+    }
+
+
+def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+        write_whole(folder / f"{name}.png", buffer.getvalue())
+
+
+def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no infinities: null where a number isn't finite."""
+    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
+
+
+def _csv(lines: Sequence[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    return buffer.getvalue()
+
+
+def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, seed: int) -> list[Step]:
+    """The commands that lead here again."""
+    run = shlex.quote(str(path))
+    evaluate = f"python evaluate.py run={run}"
+    evaluate += "" if checkpoint == "best" else f" checkpoint={checkpoint}"
+    evaluate += "" if seed == 0 else f" seed={seed}"
+    steps = [Step("Measure again", evaluate)]
+    steps.append(Step("Look at the curves", f"tensorboard --logdir {run}/tensorboard"))
+    steps.append(Step("Draw from it", f"python evaluate.py task=sample run={run} n=5000 output=samples.csv"))
+    steps.append(Step("In Python", f"density = flows.load({str(path)!r})"))
+    if "command" in facts:
+        steps.insert(0, Step("Train again", str(facts["command"])))
+    if facts.get("commit"):
+        steps.insert(0, Step("Take the code", f"git checkout {str(facts['commit']).partition('+')[0]}"))
+    return steps

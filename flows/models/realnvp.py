@@ -1,0 +1,52 @@
+"""RealNVP: affine couplings with alternating masks."""
+
+from __future__ import annotations
+
+from flows.bases import StandardNormal
+from flows.core import Compose, Flow, Spec
+from flows.errors import UserError
+from flows.nets import MLP, Activation
+from flows.transforms import Affine, Coupling, Standardize, alternating
+from flows.types import PositiveFloat, PositiveInt
+
+
+def realnvp(
+    spec: Spec,
+    layers: PositiveInt = 8,
+    width: PositiveInt = 64,
+    depth: PositiveInt = 2,
+    activation: Activation = "relu",
+    bound: PositiveFloat = 2.0,
+) -> Flow:
+    """Standardise, then `layers` affine couplings whose masks alternate, onto a standard Gaussian.
+
+    Args:
+        spec: What the data is; two features or more.
+        layers: Couplings.
+        width: Hidden units of each conditioner.
+        depth: Hidden layers of each conditioner.
+        activation: Nonlinearity of the conditioners.
+        bound: Largest |log-scale| of one coupling.
+
+    Raises: UserError if x isn't a vector of at least two features.
+    References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
+
+    >>> import torch
+    >>> flow = realnvp(Spec(names=("a", "b", "c"), shape=(3,)))
+    >>> flow.log_prob(flow.sample(7)).shape
+    torch.Size([7])
+    """
+    if len(spec.shape) != 1 or spec.shape[0] < 2:
+        raise UserError(f"model=realnvp needs vectors of two features or more; this dataset has {spec.shape}")
+    (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    couplings = []
+    for layer in range(layers):
+        mask = alternating(features, start=layer % 2 == 0)
+        kept = int(mask.sum())
+        net = MLP(kept, Affine.params * (features - kept), context, width, depth, activation)
+        couplings.append(Coupling(mask, net, Affine(bound)))
+    return Flow(
+        Compose([Standardize(spec.shape), *couplings]),
+        StandardNormal(spec.shape),
+        Standardize(spec.context_shape) if spec.context_shape else None,
+    )

@@ -1,0 +1,6 @@
+"""What is minimised."""
+
+from flows.objectives.likelihood import Likelihood
+from flows.objectives.objective import Objective
+
+__all__ = ["Likelihood", "Objective"]

@@ -1,0 +1,88 @@
+"""A run's directory: whose it is, and whether a command may carry on there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+
+from flows.errors import UserError
+from flows.files import write_whole
+
+_FREE = ("run_dir", "logger.", "runtime.device", "trainer.keep", "trusted_packages")
+_BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
+
+
+@final
+class Folder:
+    """The directory of one run.
+
+    Args:
+        path: The directory; made by `claim` if absent.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+
+    def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+        """Take the directory for this configuration: a new run's, or the same run's to carry on.
+
+        A larger budget, another logger and another device are allowed.
+
+        Returns: Whether the budget differs from the one the directory was claimed with.
+        Raises: UserError if anything else differs, naming every difference.
+        """
+        budget_changed = False
+        if (self.path / "config.yaml").exists():
+            saved = yaml.safe_load((self.path / "config.yaml").read_text())
+            differences = _differences(saved, config)
+            budget_changed = any(name in _BUDGET for name in differences)
+            refused = {k: v for k, v in differences.items() if k not in _BUDGET and not k.startswith(_FREE)}
+            known = self.facts().get("data_hash")
+            if known != facts.get("data_hash"):
+                refused["data_hash"] = (known, facts.get("data_hash"))
+            if refused:
+                listed = "; ".join(f"{k} is {a} there and {b} here" for k, (a, b) in refused.items())
+                raise UserError(
+                    f"{self.path}: can't carry on, it holds another run: {listed}; give a new run_dir"
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()):
+            raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
+        kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
+        write_whole(self.path / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
+        self.note(**facts)
+        return budget_changed
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says."""
+        path = self.path / "run.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def note(self, **facts: Any) -> None:
+        """Add to run.json."""
+        write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ."""
+    left, right = dict(flat(a)), dict(flat(b))
+    names = dict.fromkeys([*left, *right])
+    ignored = ("run_dir", "trusted_packages")
+    return {
+        name: (left.get(name), right.get(name))
+        for name in names
+        if left.get(name) != right.get(name) and not name.startswith(ignored)
+    }
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """(dotted key, value) pairs of a nested configuration."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        nested = isinstance(value, Mapping)
+        pairs += flat(value, f"{prefix}{key}.") if nested else [(f"{prefix}{key}", value)]
+    return pairs

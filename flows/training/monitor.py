@@ -1,0 +1,126 @@
+"""What a run shows while it goes: a bar, TensorBoard, metrics.csv."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from torch import nn
+from tqdm import tqdm
+
+from flows.training.table import Table
+from flows.types import NonNegativeInt, PositiveInt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[nn.Module], Mapping[str, "Figure"]]
+
+
+@final
+class Logger:
+    """What to show, and how often.
+
+    Args:
+        log_every: Steps between readings of loss, gradient norm and speed.
+        figures: How many times to draw during a run, evenly; 0 for never.
+        tensorboard: Whether to write TensorBoard's event files beside metrics.csv.
+        describe: Whether to print the model, layer by layer, before the first step.
+    """
+
+    def __init__(
+        self,
+        log_every: PositiveInt = 100,
+        figures: NonNegativeInt = 4,
+        tensorboard: bool = True,
+        describe: bool = False,
+    ) -> None:
+        self.log_every = log_every
+        self.figures = figures
+        self.tensorboard = tensorboard
+        self.describe = describe
+
+
+@final
+class Monitor:
+    """Writes a run's folder; see `Logger` for what.
+
+    Args:
+        folder: The run's directory.
+        logger: What to show.
+        config: The run's configuration, shown as text and as hyper-parameters.
+        metrics: Names of the live scalars that stand beside the hyper-parameters, such as "val_nll".
+        draw: Figures of the model, by name.
+        step: Where the run stands; what lies beyond was written by a process that died, and is dropped.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        logger: Logger,
+        config: Mapping[str, Any],
+        metrics: Sequence[str] = (),
+        draw: Draw | None = None,
+        step: int = 0,
+    ) -> None:
+        self.folder = folder
+        self.logger = logger
+        self._draw = draw
+        self._table = Table(folder / "metrics.csv", step)
+        self._board = None
+        if logger.tensorboard:
+            from flows.training.board import Board  # heavy, and not everyone wants it
+
+            self._board = Board(folder / "tensorboard", config, metrics, step)
+        self._bar: tqdm[Any] | None = None
+        self._since = (step, time.perf_counter())
+        self.latest: dict[str, float] = {}
+
+    @contextmanager
+    def progress(self, step: int, steps: int) -> Iterator[None]:
+        """Show a bar from step to steps, quiet where nobody watches; flush and close all at the end."""
+        self._since = (step, time.perf_counter())
+        with tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True) as self._bar:
+            try:
+                yield
+            finally:
+                self._table.close()
+                if self._board is not None:
+                    self._board.close()
+
+    def due(self, step: int) -> bool:
+        """Whether it is time to read the loss."""
+        return step % self.logger.log_every == 0
+
+    def draws(self, step: int, steps: int) -> bool:
+        """Whether it is time for figures."""
+        count = self.logger.figures if self._draw is not None and self._board is not None else 0
+        return count > 0 and (step * count) // steps > ((step - 1) * count) // steps
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Write one row of scalars, and speed."""
+        before, begin = self._since
+        now = time.perf_counter()
+        if step > before and self.due(step):
+            values = {**values, "steps_per_second": (step - before) / (now - begin)}
+            self._since = (step, now)
+        self.latest |= values
+        self._table.append(step, values)
+        if self._board is not None:
+            self._board.scalars(step, values)
+        if self._bar is not None:
+            shown = ("nll", "val_nll", "val_kl_to_truth")
+            self._bar.set_postfix_str(
+                "  ".join(f"{k} {self.latest[k]:.4f}" for k in shown if k in self.latest)
+            )
+            self._bar.update(step - self._bar.n)
+
+    def draw(self, step: int, model: nn.Module) -> None:
+        """Draw the model; time spent so doesn't count as steps'."""
+        begin = time.perf_counter()
+        if self._draw is not None and self._board is not None:
+            self._board.figures(step, self._draw(model))
+        self._since = (self._since[0], self._since[1] + time.perf_counter() - begin)

@@ -1,0 +1,154 @@
+"""One net, with all that trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from flows.errors import UserError
+
+Tensors = dict[str, Tensor]
+
+
+@final
+class Player:
+    """A net whose parameters are views of one flat vector, so that a step costs a handful of operations.
+
+    Clipping, the guard, the optimizer and the average each touch one tensor, whatever the net. Hence
+    every optimizer that works element by element fits; one that looks at a matrix's shape (Muon) doesn't.
+
+    Args:
+        net: What is trained; its parameters move into the flat vector.
+        optimizer: Builds the optimizer of a list of parameters.
+        clip_norm: Largest norm of the gradient, longer ones are scaled down; None to leave them.
+        ema: Decay of the exponential moving average of the weights; None to keep none.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Callable[[list[nn.Parameter]], Optimizer],
+        clip_norm: float | None = None,
+        ema: float | None = None,
+    ) -> None:
+        self.net = net
+        self.clip_norm = clip_norm
+        self.ema = ema
+        self.weights = _flatten(net)
+        self.average = self.weights.detach().clone()
+        self.optimizer = optimizer([self.weights])
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.steps = 0
+        self.grad_norm = self.weights.new_zeros(())
+        self.bad_at = torch.full((), -1, device=self.weights.device)
+
+    def step(self, loss: Tensor, rate: float = 1.0) -> None:
+        """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate.
+
+        From the first non-finite loss or gradient on, weights stay as they are and `bad_at` holds that
+        step. Nothing here waits for the device.
+        """
+        weights, grad = self.weights.detach(), self._gradient(loss)
+        norm = torch.linalg.vector_norm(grad)
+        bad = ~(loss.detach() + norm).isfinite()
+        self.bad_at = torch.where(bad & (self.bad_at < 0), self.steps, self.bad_at)
+        bad = self.bad_at >= 0
+        if self.clip_norm is not None:
+            grad.mul_((self.clip_norm / norm).clamp(max=1.0))
+        grad.masked_fill_(bad, 0.0)
+        before = weights.clone()
+        for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = base * rate
+        self.optimizer.step()
+        weights.copy_(torch.where(bad, before, weights))
+        if self.ema is not None:
+            decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
+            self.average.lerp_(weights, 1 - decay)
+        self.grad_norm = norm
+        self.steps += 1
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Meanwhile the net bears its average weights, if it keeps any."""
+        if self.ema is None:
+            yield
+            return
+        weights = self.weights.detach()
+        live = weights.clone()
+        weights.copy_(self.average)
+        try:
+            yield
+        finally:
+            weights.copy_(live)
+
+    def state(self) -> Tensors:
+        """All there is to save, by name: `weights.*`, `average.*` (as the net names them), `optimizer.*`."""
+        tensors = {f"weights.{name}": value.clone() for name, value in self.net.state_dict().items()}
+        with self.averaged():
+            tensors |= {f"average.{name}": value.clone() for name, value in self.net.state_dict().items()}
+        slots = self.optimizer.state.get(self.weights, {})
+        tensors |= {f"optimizer.{name}": torch.as_tensor(value).clone() for name, value in slots.items()}
+        return tensors | {"bad_at": self.bad_at.clone(), "steps": torch.tensor(self.steps)}
+
+    def restore(self, tensors: Tensors) -> None:
+        """Take back what `state` gave.
+
+        Raises: RuntimeError if names or shapes differ from the net's.
+        """
+        if self.ema is not None:
+            self.net.load_state_dict(within(tensors, "average."))
+            self.average.copy_(self.weights.detach())
+        self.net.load_state_dict(within(tensors, "weights."))
+        device = self.weights.device
+        slots = within(tensors, "optimizer.")
+        self.optimizer.state.clear()
+        if slots:
+            self.optimizer.state[self.weights] = {k: v.to(device).clone() for k, v in slots.items()}
+        self.bad_at = tensors["bad_at"].to(device).clone()
+        self.steps = int(tensors["steps"])
+
+    def _gradient(self, loss: Tensor) -> Tensor:
+        grad = self.weights.grad
+        assert grad is not None
+        grad.zero_()
+        loss.backward()
+        return grad
+
+
+def within(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def fill(net: nn.Module, weights: Tensors) -> None:
+    """Load weights of the same names and shapes, and take on their precision.
+
+    Raises: UserError if they don't fit, naming the first that differs.
+    """
+    here = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    there = {name: tuple(value.shape) for name, value in weights.items()}
+    differ = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    if differ:
+        name = differ[0]
+        raise UserError(
+            f"the saved weights don't fit this model: {name} has shape {there.get(name, 'none')} there "
+            f"and {here.get(name, 'none')} here ({len(differ)} differ)"
+        )
+    net.to(next(value.dtype for value in weights.values() if value.is_floating_point()))
+    net.load_state_dict(weights)
+
+
+def _flatten(net: nn.Module) -> nn.Parameter:
+    """Move a net's parameters, and their gradients, into one vector each."""
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [p.numel() for p in parameters]
+    for p, data, grad in zip(parameters, flat.data.split(sizes), flat.grad.split(sizes), strict=True):
+        p.data, p.grad = data.view_as(p), grad.view_as(p)
+    return flat

@@ -1,0 +1,114 @@
+"""A training run: everything that has state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from flows.objectives import Objective
+from flows.training.checkpoint import Checkpoint
+from flows.training.player import Player, within
+from flows.training.stream import Stream
+
+
+class Best(NamedTuple):
+    """The best validation so far."""
+
+    score: float = math.inf
+    step: int = 0
+    misses: int = 0  # validations since
+
+
+@final
+class Run:
+    """Everything of a training run that has state: save it, restore it, and the rest of the run is the same.
+
+    A turn is one update of one player; a step is one cycle of turns, so that likelihood training has one
+    turn a step and a GAN several.
+
+    Args:
+        objective: What is minimised.
+        players: The nets that are trained, by name.
+        stream: Where batches come from.
+        generator: Draws the objective's noise; on the players' device.
+    """
+
+    def __init__(
+        self, objective: Objective, players: dict[str, Player], stream: Stream, generator: torch.Generator
+    ) -> None:
+        self.objective = objective
+        self.players = players
+        self.stream = stream
+        self.generator = generator
+        self.turn = 0
+        self.steps = 0  # the budget, fixed once by the trainer
+        self.best = Best()
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    @property
+    def nets(self) -> Mapping[str, nn.Module]:
+        return {name: player.net for name, player in self.players.items()}
+
+    @property
+    def step(self) -> int:
+        """Whole steps done."""
+        return self.turn // len(self.objective.cycle)
+
+    def tally(self, values: Mapping[str, Tensor]) -> None:
+        """Add scalars to the sums that `means` reads; nothing waits for the device."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Means of what was tallied since the last call."""
+        means = {name: total.item() / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def diverged_at(self) -> int | None:
+        """The step of the first non-finite loss or gradient, or None."""
+        bad = [int(player.bad_at) for player in self.players.values()]
+        return min((at for at in bad if at >= 0), default=None)
+
+    def judge(self, score: float) -> bool:
+        """Note a validation score; whether it is the best yet (a NaN never is)."""
+        better = score < self.best.score
+        self.best = Best(score, self.step) if better else self.best._replace(misses=self.best.misses + 1)
+        return better
+
+    def state(self) -> Checkpoint:
+        """All there is to save."""
+        own = {f"stream.{name}": value for name, value in self.stream.state().items()}
+        own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
+        own["generator"] = self.generator.get_state()
+        tensors = {name: player.state() for name, player in self.players.items()} | {"run": own}
+        facts = {
+            "turn": self.turn,
+            "steps": self.steps,
+            "best": self.best._asdict() | {"score": self.best.score if self.best.step else None},
+            "counts": dict(self._counts),
+            "device": self.generator.device.type,
+        }
+        return Checkpoint(tensors, facts)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Take back what `state` gave; on another kind of device the noise starts anew."""
+        facts, own = saved.state, saved.tensors["run"]
+        for name, player in self.players.items():
+            player.restore(saved.tensors[name])
+        self.stream.restore(within(own, "stream."))
+        if facts["device"] == self.generator.device.type:
+            self.generator.set_state(own["generator"])
+        else:
+            self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
+        self.turn, self.steps = facts["turn"], facts["steps"]
+        best = facts["best"]
+        self.best = Best() if best["score"] is None else Best(**best)
+        self._sums = {name: value.to(self.generator.device) for name, value in within(own, "sums.").items()}
+        self._counts = dict(facts["counts"])

@@ -1,0 +1,41 @@
+"""Where a run computes."""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+import torch
+
+from flows.errors import UserError
+from flows.types import PositiveInt
+
+
+@final
+class Runtime:
+    """Device, precision and threads.
+
+    Args:
+        device: "cuda" if there is one ("auto"), or as named.
+        dtype: Precision of data and weights.
+        threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
+
+    Raises: UserError if CUDA is asked for and absent.
+    """
+
+    def __init__(
+        self,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        dtype: Literal["float32", "float64"] = "float32",
+        threads: PositiveInt | None = 1,
+    ) -> None:
+        found = torch.cuda.is_available()
+        if device == "cuda" and not found:
+            raise UserError("runtime.device=cuda: no CUDA device is visible; use runtime=auto or runtime=cpu")
+        self.device = torch.device("cuda" if found and device != "cpu" else "cpu")
+        self.dtype: torch.dtype = getattr(torch, dtype)
+        self.threads = threads
+
+    def enter(self) -> None:
+        """Apply what is global to the process."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)

@@ -1,0 +1,213 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from flows.core import Dataset, Sampler
+from flows.errors import UserError
+from flows.objectives import Objective
+from flows.training import checkpoint
+from flows.training.monitor import Monitor
+from flows.training.player import Player, fill
+from flows.training.run import Run
+from flows.training.runtime import Runtime
+from flows.training.schedule import Decay, Schedule
+from flows.training.stream import Stream
+from flows.training.validation import Validation
+from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+@final
+class Trainer:
+    """A plain loop: draw, loss, backward, guard, clip, step; now and then look, score and save.
+
+    Args:
+        objective: What is minimised.
+        optimizer: Builds an optimizer of parameters; one a player.
+        batch_size: Examples a turn.
+        max_steps: Budget in steps; null for none.
+        max_epochs: Budget in epochs; null for none.
+        max_seconds: Budget in seconds, turned into steps by a rehearsal before the first; null for none.
+        warmup: Steps over which the learning rate rises.
+        decay: How it falls then: "cosine", to zero at the budget's end, or "constant".
+        clip_norm: Largest norm of a gradient; null for any.
+        ema: Decay of the average of the weights that is validated and kept; null for the last weights.
+        validate_every: Steps between validations.
+        patience: Validations without a new best before stopping; null for never.
+        checkpoint_every: Steps between checkpoints; null for each epoch.
+        keep: How many of the last checkpoints stay.
+
+    Raises: UserError if there is no budget.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Callable[..., Optimizer],
+        batch_size: PositiveInt = 256,
+        max_steps: PositiveInt | None = None,
+        max_epochs: PositiveInt | None = None,
+        max_seconds: PositiveFloat | None = None,
+        warmup: NonNegativeInt = 0,
+        decay: Decay = "cosine",
+        clip_norm: PositiveFloat | None = None,
+        ema: Fraction | None = None,
+        validate_every: PositiveInt = 500,
+        patience: PositiveInt | None = None,
+        checkpoint_every: PositiveInt | None = None,
+        keep: PositiveInt = 1,
+    ) -> None:
+        if max_steps is None and max_epochs is None and max_seconds is None:
+            raise UserError(
+                "trainer: no budget; give trainer.max_steps, trainer.max_epochs or trainer.max_seconds"
+            )
+        self.objective = objective
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.max_steps = max_steps
+        self.max_epochs = max_epochs
+        self.max_seconds = max_seconds
+        self.schedule = Schedule(decay, warmup)
+        self.clip_norm = clip_norm
+        self.ema = ema
+        self.validate_every = validate_every
+        self.patience = patience
+        self.checkpoint_every = checkpoint_every
+        self.keep = keep
+
+    def start(
+        self,
+        model: Sampler,
+        dataset: Dataset,
+        runtime: Runtime,
+        seed: int,
+        weights: dict[str, Tensor] | None = None,
+    ) -> Run:
+        """A run at its first turn: its model fitted to the data's units, or given another run's weights.
+
+        Raises: UserError if the dataset has nothing to train on, or the weights don't fit.
+        """
+        source = dataset.source("train")
+        if source is None:
+            raise UserError("this dataset has no training part, only a truth to compare with")
+        if weights is None:
+            with torch.no_grad():
+                model.to(runtime.dtype).initialise(
+                    source.to(torch.device("cpu"), runtime.dtype).take(slice(None))
+                )
+        else:
+            fill(model, weights)
+            model.to(runtime.dtype)
+        nets = self.objective.players(model, dataset.spec)
+        players = {
+            name: Player(net.to(runtime.device), self.optimizer, self.clip_norm, self.ema)
+            for name, net in nets.items()
+        }
+        order = torch.Generator().manual_seed(seed)
+        noise = torch.Generator(runtime.device).manual_seed(seed + 1)
+        stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
+        return Run(self.objective, players, stream, noise)
+
+    def budget(self, run: Run, validation: Validation) -> int:
+        """Steps until the first limit."""
+        limits = [self.max_steps]
+        if self.max_epochs is not None:
+            limits.append(max(1, self.max_epochs * self.epoch(run) // len(self.objective.cycle)))
+        if self.max_seconds is not None:
+            limits.append(max(1, int(self.max_seconds / self._rehearse(run, validation))))
+        return min(limit for limit in limits if limit is not None)
+
+    def epoch(self, run: Run) -> int:
+        """Turns that an epoch takes."""
+        return max(1, len(run.stream.source) // self.batch_size)
+
+    def fit(self, run: Run, validation: Validation, monitor: Monitor) -> None:
+        """Train until the budget or the patience ends, or carry on where the run stands.
+
+        Raises: UserError if the loss diverges, naming the step and the last good checkpoint.
+        """
+        cycle, folder = len(self.objective.cycle), monitor.folder / "checkpoints"
+        save_every = self.checkpoint_every or max(1, self.epoch(run) // cycle)
+        with monitor.progress(run.step, run.steps):
+            while not self.done(run):
+                self.take_turn(run)
+                if run.turn % cycle:
+                    continue
+                step, last = run.step, run.step == run.steps
+                validate, save = step % self.validate_every == 0 or last, step % save_every == 0
+                log = monitor.due(step) or last
+                if log or validate or save:
+                    _stop_if_diverged(run, folder)
+                values = self._progress(run) if log else {}
+                if validate:
+                    scores = validation(run)
+                    values |= {f"val_{name}": score for name, score in scores.items()}
+                    # without validation data the latest is the best there is
+                    if run.judge(next(iter(scores.values()), -float(step))):
+                        checkpoint.write(folder / "best", step, run.state())
+                if values:
+                    monitor.log(step, values)
+                if monitor.draws(step, run.steps):
+                    with run.players["model"].averaged():
+                        monitor.draw(step, run.players["model"].net)
+                if save or self.done(run):
+                    checkpoint.write(folder / "last", step, run.state(), self.keep)
+
+    def done(self, run: Run) -> bool:
+        """Whether the budget or the patience has ended."""
+        return run.step >= run.steps or (self.patience is not None and run.best.misses >= self.patience)
+
+    def take_turn(self, run: Run) -> None:
+        """One update of the player whose turn it is."""
+        name = self.objective.cycle[run.turn % len(self.objective.cycle)]
+        batch = next(run.stream)
+        noise = self.objective.noise(name, batch, run.generator)
+        loss, logs = self.objective.loss(name, run.nets, batch, noise)
+        run.players[name].step(loss, self.schedule(run.step, run.steps))
+        run.tally(logs)
+        run.turn += 1
+
+    def _progress(self, run: Run) -> dict[str, float]:
+        values = run.means()
+        for name, player in run.players.items():
+            values["grad_norm" if name == "model" else f"{name}_grad_norm"] = float(player.grad_norm)
+        model = run.players["model"]
+        return values | {"lr": model.rates[0] * self.schedule(max(0, run.step - 1), run.steps)}
+
+    def _rehearse(self, run: Run, validation: Validation) -> float:
+        """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
+        before = run.state()
+        for _ in range(20):
+            self.take_turn(run)
+        run.means()  # waits for the device
+        turns, begin = 0, time.perf_counter()
+        while turns < 400 and (turns < 5 or time.perf_counter() - begin < 0.5):
+            self.take_turn(run)
+            turns += 1
+        run.means()
+        turn = (time.perf_counter() - begin) / turns
+        begin = time.perf_counter()
+        validation(run)
+        look = time.perf_counter() - begin
+        run.restore(before)
+        return turn * len(self.objective.cycle) + look / self.validate_every
+
+
+def _stop_if_diverged(run: Run, folder: Path) -> None:
+    at = run.diverged_at()
+    if at is None:
+        return
+    good = checkpoint.newest(folder / "last")
+    raise UserError(
+        f"the loss or its gradient became non-finite at step {at + 1}; the weights before it are safe, "
+        f"the last good checkpoint is {good or 'none: it came before the first'}; "
+        "try a lower trainer.optimizer.lr or trainer.clip_norm"
+    )

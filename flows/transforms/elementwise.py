@@ -1,0 +1,59 @@
+"""Scalar bijections whose parameters a net supplies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor
+
+
+class Elementwise(ABC):
+    """A bijection of each feature alone; `params` numbers steer each.
+
+    Shapes: x, z (..., D); theta (..., params * D), parameter by parameter; log-derivatives (..., D).
+    """
+
+    params: int
+
+    @abstractmethod
+    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """z and log |dz/dx|, feature by feature."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """x and log |dx/dz|, feature by feature."""
+
+
+@final
+class Affine(Elementwise):
+    r"""Scale and shift, z = x·exp(s) + t, with s = bound·tanh(θ₀) and t = θ₁.
+
+    The bound keeps a single layer from stretching space without limit: far from the data both
+    directions stay finite.
+
+    Args:
+        bound: Largest |s|, in nats.
+
+    >>> z, log_slope = Affine().forward(torch.zeros(7, 3), torch.zeros(7, 6))
+    >>> z.shape, log_slope.shape
+    (torch.Size([7, 3]), torch.Size([7, 3]))
+    """
+
+    params = 2
+
+    def __init__(self, bound: float = 2.0) -> None:
+        self.bound = bound
+
+    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._unpack(theta)
+        return torch.addcmul(shift, x, log_scale.exp()), log_scale
+
+    def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._unpack(theta)
+        return (z - shift) * torch.exp(-log_scale), -log_scale
+
+    def _unpack(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        raw, shift = theta.chunk(2, dim=-1)
+        return raw.tanh() * self.bound, shift

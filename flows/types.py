@@ -1,0 +1,13 @@
+"""Numbers that a signature can promise, checked wherever configuration becomes objects."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]  # a decay, a dropout: 0 means none, 1 would leave nothing
+Proportion = Annotated[float, Field(ge=0, le=1)]

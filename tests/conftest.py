@@ -1,0 +1,19 @@
+"""Shared by all tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typeguard import install_import_hook
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `import zoo`
+install_import_hook(["flows", "data"])  # signatures are checked at every call of a test
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small tensors are fastest so, and results don't depend on the machine's cores."""
+    torch.set_num_threads(1)
