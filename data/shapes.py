@@ -13,7 +13,7 @@ from torch import Tensor
 from flows.core import Density
 from flows.errors import UserError
 
-BLOCK = 2**21  # distances held at once: 16 MB
+BLOCK = 2**18  # distances held at once: 2 MB, which stays in the cache
 PANELS = 256  # most panels along one curve
 ORDER = 16  # nodes in a panel
 PANEL = 6.0  # longest panel, in units of the noise

@@ -43,7 +43,9 @@ def stamp() -> str:
 OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
-def entry(config_name: str, conf: Path = CONF) -> Callable[[Task], Callable[[], None]]:
+def entry(
+    config_name: str, check: Task | None = None, conf: Path = CONF
+) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
     What the user got wrong is one line on stderr and status 2, in a sweep too, whether Hydra finds it or
@@ -52,13 +54,14 @@ def entry(config_name: str, conf: Path = CONF) -> Callable[[Task], Callable[[], 
 
     Args:
         config_name: Primary configuration, a file in `conf`.
+        check: Called first, to raise UserError; in a sweep with each configuration before any of them runs.
         conf: Folder of all configuration.
     """
 
-    def decorate(task: Task) -> Callable[[], None]:
+    def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, config_name, conf).run()
+            _Program(task, check or (lambda _: None), config_name, conf).run()
 
         return main
 
@@ -68,8 +71,9 @@ def entry(config_name: str, conf: Path = CONF) -> Callable[[Task], Callable[[], 
 class _Program:
     """One call of a program."""
 
-    def __init__(self, task: Task, config_name: str, conf: Path) -> None:
+    def __init__(self, task: Task, check: Task, config_name: str, conf: Path) -> None:
         self.task = task
+        self.check = check
         self.config_name = config_name
         self.conf = conf
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -80,9 +84,14 @@ class _Program:
         @functools.wraps(self.task)
         def job(config: DictConfig) -> None:
             try:
-                self.task(_plain(config))
-            except (UserError, OmegaConfBaseException) as error:
+                plain = self.plain(config)
+            except OmegaConfBaseException as error:
                 self.refuse(error)  # here, since Hydra would write a line of its own
+            try:
+                self.check(plain)
+                self.task(plain)
+            except UserError as error:
+                self.refuse(error)
             except Exception as error:
                 self.bugs.append(error)
                 raise
@@ -90,10 +99,9 @@ class _Program:
         try:
             arguments = get_args_parser().parse_args()
             check_flags(arguments)
-            with _hydra(functools.partial(Loader, arguments.overrides, self.missing)):
-                hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)(
-                    job
-                )()
+            program = hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)
+            with _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
+                program(job)()
         except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
             if error in self.bugs:
                 raise
@@ -101,6 +109,16 @@ class _Program:
         except KeyboardInterrupt:
             print(f"{_name()}: interrupted", file=sys.stderr)
             raise SystemExit(130) from None
+
+    def plain(self, config: DictConfig) -> dict[str, Any]:
+        """Dicts and lists, all references resolved; in a sweep with the job's own folder as run_dir."""
+        job = HydraConfig.get()
+        folder = Path(job.sweep.dir, job.sweep.subdir) if job.mode == RunMode.MULTIRUN else None
+        self.missing += [folder] if folder else []
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        if folder and "run_dir" in plain:
+            plain["run_dir"] = str(folder)
+        return plain
 
     def refuse(self, error: Exception) -> NoReturn:
         self.prune()
@@ -117,14 +135,6 @@ class _Program:
                 if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
                     (folder / "multirun.yaml").unlink()
                 folder.rmdir()
-
-
-def _plain(config: DictConfig) -> dict[str, Any]:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    job = HydraConfig.get()
-    if job.mode == RunMode.MULTIRUN:
-        plain["run_dir"] = str(Path(job.sweep.dir, job.sweep.subdir))
-    return plain
 
 
 @contextmanager

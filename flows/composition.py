@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from flows.errors import UserError
 
+Check = Callable[[Any], None]
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -46,15 +49,17 @@ class Loader(ConfigLoaderImpl):
     Args:
         typed: Overrides as the user typed them.
         missing: Takes the folders that Hydra may make and that aren't there yet, outer ones first.
+        check: Called with each configuration of a sweep before the first of them runs.
         config_search_path: Where to look for options.
     """
 
     def __init__(
-        self, typed: Sequence[str], missing: list[Path], config_search_path: ConfigSearchPath
+        self, typed: Sequence[str], missing: list[Path], check: Check, config_search_path: ConfigSearchPath
     ) -> None:
         super().__init__(config_search_path)
         self.typed = tuple(typed)  # a copy: Hydra appends to its own
         self.missing = missing
+        self.check = check
 
     def load_configuration(
         self,
@@ -66,12 +71,26 @@ class Loader(ConfigLoaderImpl):
     ) -> DictConfig:
         if any("hydra.searchpath" in override.partition("=")[0] for override in overrides):
             raise UserError("hydra.searchpath: fixed here; --config-dir DIR adds a folder of your own")
-        config = super().load_configuration(
-            config_name, overrides, run_mode, from_shell, validate_sweep_overrides
-        )
+        try:
+            config = super().load_configuration(
+                config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+            )
+        except (HydraException, OmegaConfBaseException, ValueError):
+            raise
+        except Exception as error:  # what Hydra didn't foresee, such as YAML that can't be read
+            raise UserError(f"configuration: {type(error).__name__}: {error}") from error
         _check_hydra(config)
         _check_trusted(config, self.typed)
         self.missing += _folders(config, run_mode)
+        return config
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        config = super().load_sweep_config(master_config, sweep_overrides)
+        job = copy(config)
+        with open_dict(job):
+            del job["hydra"]
+        with suppress(OmegaConfBaseException):  # what refers to the job's number can't be known yet
+            self.check(OmegaConf.to_container(job, resolve=True))
         return config
 
 

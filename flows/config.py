@@ -42,6 +42,7 @@ PARTS = (
     *("data", "torch.optim"),
 )
 MISSING = "???"
+_PARAMS = ("params",)  # what every optimizer is given
 
 
 class Experiment(TypedDict, total=False):
@@ -58,7 +59,7 @@ class Experiment(TypedDict, total=False):
     trusted_packages: list[str]
 
 
-def build(config: Config, where: str = "model", *, trusted: Sequence[str] = (), **given: Any) -> Any:
+def build(config: Any, where: str = "model", *, trusted: Sequence[str] = (), **given: Any) -> Any:
     """Check a node, then make what it describes, inner things first.
 
     Args:
@@ -78,7 +79,7 @@ def build(config: Config, where: str = "model", *, trusted: Sequence[str] = (), 
     return call.target(**_make(call.arguments), **given)
 
 
-def check(config: Config, where: str = "model", *, trusted: Sequence[str] = ()) -> None:
+def check(config: Any, where: str = "model", *, trusted: Sequence[str] = ()) -> None:
     """Refuse what `build` would refuse; build nothing.
 
     Raises: UserError.
@@ -191,7 +192,19 @@ def _call(
         k: _value(value, takes[k].annotation if k in takes else Any, f"{where}.{k}", trusted)
         for k, value in values.items()
     }
+    if given == _PARAMS:
+        _try(thing, arguments, where)
     return _Call(where, thing, arguments, later)
+
+
+def _try(optimizer: Any, arguments: Config, where: str) -> None:
+    """Make an optimizer of one number: torch checks ranges there, which no annotation tells."""
+    from torch import nn, zeros
+
+    try:
+        optimizer([nn.Parameter(zeros(1, 1))], **arguments)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = None) -> Any:
@@ -201,7 +214,7 @@ def _value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = No
     if trusted is None or not _holds_node(value):
         return _typed(value, hint, where)
     if _is_node(value):
-        given = ("params",) if str(value["_target_"]).startswith("torch.optim.") else ()
+        given = _PARAMS if str(value["_target_"]).startswith("torch.optim.") else ()
         return _call(value, where, (*PARTS, *trusted), hint, trusted, given)
     make, inner = _inside(hint, type(value))
     if make is None:

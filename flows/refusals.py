@@ -16,7 +16,8 @@ from flows.wording import choose, nearest
 
 def explain(error: BaseException) -> str:
     """One line: what is wrong, where, and what would be right."""
-    return " ".join(_explain(error).split())
+    lines = (line for line in _explain(error).splitlines() if not _DETAIL.match(line))
+    return " ".join(" ".join(lines).split())
 
 
 def _explain(error: BaseException) -> str:
@@ -41,10 +42,14 @@ def _explain(error: BaseException) -> str:
         key, _, values = found[1].partition("=")
         return f"{found[1]}: several values need -m, a sweep; a list needs brackets, {key}=[{values}]"
     if found := re.match(r"Could not override '(.*?)'", message):
-        return f"{found[1]}: no such group"
-    if message.startswith("Config group override must be a string"):
-        return f"a group takes the name of an option: GROUP=NAME; {message}"
-    return "; ".join(line for line in message.splitlines() if line.strip() and not _DETAIL.match(line))
+        return f"{found[1]}: no such group here"
+    if found := re.match(r"Config group override must be .* Got (\w+)", message):
+        return f"a group takes the name of an option, as in model=realnvp; got {found[1]}"
+    if found := re.match(r"Additional config directory '(.*)' not found", message):
+        return f"--config-dir {found[1]}: no such folder"
+    if message.startswith("Error merging override") and error.__cause__ is not None:
+        message = f"{message}: {error.__cause__}"
+    return message
 
 
 _DETAIL = re.compile(
@@ -56,7 +61,7 @@ def _unknown(key: str, node: DictConfig) -> str:
     """An unknown key, the nearest of its neighbours, or a key of that name elsewhere."""
     path, _, last = key.rpartition(".")
     prefix = f"{path}." if path else ""
-    options = [str(option) for option in node if option != "hydra"]
+    options = [str(option) for option in node if option not in ("hydra", "_target_", "_partial_")]
     if not path and nearest(last, options) is None:
         elsewhere = [found for found in _keys(node) if found.rpartition(".")[2] == last]
         if elsewhere:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from typeguard import install_import_hook
+from typeguard import ForwardRefPolicy, config, install_import_hook
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `import zoo`
+config.forward_ref_policy = ForwardRefPolicy.IGNORE  # named tuples keep theirs as text
 install_import_hook(["flows", "data"])  # signatures are checked at every call of a test
 
 

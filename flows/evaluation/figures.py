@@ -42,16 +42,16 @@ def training_figures(
     classes = shown_classes(dataset, part, points)
     kinds = some_contexts(batch.context)
 
-    figures = {}
-    if isinstance(density, Flow) and features > 1:
-        figures["latent"] = latent_panels(density, batch, classes, spec.names, here)
-    if isinstance(density, Flow) and features == 2:
-        figures["warp"] = grid_warp(density, spec.names, None if kinds is None else kinds[0])
+    figures: dict[str, Figure] = {}
     if features <= 2:
         figures["density"] = densities({"model": density}, dataset.truth, batch, spec.names, kinds)
     drawn = samples(density, len(batch.x), batch.context, here)
     given = None if batch.context is None else classes
     figures["samples"] = sample_panels(batch.x, drawn, spec.names, given)
+    if isinstance(density, Flow) and features > 1:
+        figures["latent"] = latent_panels(density, batch, classes, spec.names, here)
+    if isinstance(density, Flow) and features == 2:
+        figures["warp"] = grid_warp(density, spec.names, None if kinds is None else kinds[0])
     return figures
 
 

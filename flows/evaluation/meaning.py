@@ -36,7 +36,7 @@ MEANINGS = {
         "Gaussian draws against Gaussian draws.",
     ),
     "sample_energy_distance": Meaning(
-        "Samples to held-out",
+        "Samples to test data",
         "energy distance",
         "How far samples of the model are from test points, features in standard deviations. The floor "
         "is as many test points against other test points.",

@@ -54,6 +54,7 @@ class Step(NamedTuple):
 
 def report(
     name: str,
+    summary: str,
     metrics: Mapping[str, float],
     figures: Mapping[str, Figure],
     warnings: Sequence[str],
@@ -65,6 +66,7 @@ def report(
 
     Args:
         name: What the run is called.
+        summary: What it is, in a line.
         metrics: Flat numbers, from `measure`.
         figures: By name, in the order shown.
         warnings: What a reader must know first.
@@ -76,6 +78,7 @@ def report(
     return _render(
         "report.html.j2",
         name=name,
+        summary=summary,
         headlines=_headlines(table),
         table=table,
         pictures=_pictures(figures),

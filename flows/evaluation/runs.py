@@ -56,8 +56,9 @@ def open_run(path: Path, checkpoint: str, trusted: Sequence[str], digest: Digest
     Raises: UserError if the run can't be read or what it names isn't allowed.
     """
     saved = Saved(path)
-    if "dataset" not in saved.config:
-        raise UserError(f"{path / 'config.yaml'}: has no dataset, so there is nothing to evaluate on")
+    for part in ("model", "dataset"):
+        if not isinstance(saved.config, dict) or part not in saved.config:
+            raise UserError(f"{path / 'config.yaml'}: says nothing of the {part}, so the run can't be opened")
     density = saved.density(checkpoint, tuple(trusted))
     dataset = build(saved.config["dataset"], "dataset", trusted=tuple(trusted))
     warnings = []

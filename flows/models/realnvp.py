@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
-from flows.nets import MLP, Activation
+from flows.nets import MLP, Activation, Separate
 from flows.transforms import Affine, Coupling, Standardize, alternating
 from flows.types import PositiveFloat, PositiveInt
 
@@ -17,6 +17,7 @@ def realnvp(
     depth: PositiveInt = 2,
     activation: Activation = "relu",
     bound: PositiveFloat = 2.0,
+    shared_net: bool = True,
 ) -> Flow:
     """Standardise, then `layers` affine couplings whose masks alternate, onto a standard Gaussian.
 
@@ -27,6 +28,7 @@ def realnvp(
         depth: Hidden layers of each conditioner.
         activation: Nonlinearity of the conditioners.
         bound: Largest |log-scale| of one coupling.
+        shared_net: Whether one net gives both scale and shift, or each has its own.
 
     Raises: UserError if x isn't a vector of at least two features.
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
@@ -43,8 +45,10 @@ def realnvp(
     for layer in range(layers):
         mask = alternating(features, start=layer % 2 == 0)
         kept = int(mask.sum())
-        net = MLP(kept, Affine.params * (features - kept), context, width, depth, activation)
-        couplings.append(Coupling(mask, net, Affine(bound)))
+        moved = features - kept
+        outputs = [Affine.params * moved] if shared_net else [moved] * Affine.params
+        nets = [MLP(kept, size, context, width, depth, activation) for size in outputs]
+        couplings.append(Coupling(mask, nets[0] if shared_net else Separate(nets), Affine(bound)))
     return Flow(
         Compose([Standardize(spec.shape), *couplings]),
         StandardNormal(spec.shape),

@@ -1,5 +1,6 @@
 """Conditioners: nets that know nothing of flows."""
 
 from flows.nets.mlp import MLP, Activation
+from flows.nets.separate import Separate
 
-__all__ = ["MLP", "Activation"]
+__all__ = ["MLP", "Activation", "Separate"]

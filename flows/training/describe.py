@@ -11,7 +11,7 @@ from flows.core import Batch, Density
 
 
 def describe(model: nn.Module, batch: Batch) -> str:
-    """One line a layer that a batch passes through: name, kind, output shape, parameters."""
+    """One line for each of our own parts that a batch passes through: name, kind, output shape, parameters."""
     rows: list[tuple[str, str, str, str]] = []
     names = {module: name for name, module in model.named_modules()}
 
@@ -20,7 +20,8 @@ def describe(model: nn.Module, batch: Batch) -> str:
         count = sum(p.numel() for p in module.parameters())
         rows.append((names[module], type(module).__name__, str(tuple(first.shape)), f"{count:,}"))
 
-    hooks = [module.register_forward_hook(note) for module in names if names[module]]
+    ours = [m for m in names if names[m] and not type(m).__module__.startswith("torch.")]
+    hooks = [module.register_forward_hook(note) for module in ours]
     try:
         with torch.no_grad():
             if isinstance(model, Density):

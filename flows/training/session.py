@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flows.core import Dataset, Sampler
+from flows.errors import UserError
 from flows.training import checkpoint
 from flows.training.describe import describe
 from flows.training.facts import facts
@@ -60,6 +61,8 @@ def carry_out(
         run.restore(checkpoint.read(latest))
     if latest is None or extended:
         run.steps = trainer.budget(run, validation)
+    if run.steps < run.step:
+        raise UserError(f"{folder.path}: already at step {run.step}, beyond this budget of {run.steps}")
     if logger.describe:
         print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
     if not trainer.done(run):

@@ -67,7 +67,7 @@ def _mass(density: Density, points: Tensor, contexts: Tensor | None) -> Tensor:
     return torch.stack(each).mean(0)
 
 
-def _binned(x: Tensor, limits: list[tuple[float, float]], bins: int = 48) -> Tensor:
+def _binned(x: Tensor, limits: list[tuple[float, float]], bins: int = 36) -> Tensor:
     flat = [end for pair in limits for end in pair]
     return torch.histogramdd(x.double(), bins=[bins] * 2, range=flat, density=True).hist
 
@@ -77,27 +77,20 @@ def _images(
 ) -> Figure:
     from matplotlib.colors import LogNorm, Normalize
 
-    width, height = (high - low for low, high in limits)
+    (left, right), (lower, upper) = limits
+    extent = (left, right, lower, upper)
     side = 4.9 / len(shown)
-    figure, axes = panels(2, len(shown), min(3.0, max(1.2, side * height / width + 0.45)))
+    figure, axes = panels(2, len(shown), min(3.0, max(1.2, side * (upper - lower) / (right - left) + 0.45)))
     norms = (Normalize(0, top), LogNorm(top * 10**-DECADES, top))
     for row, norm in enumerate(norms):
         line = axes[row * len(shown) : (row + 1) * len(shown)]
         for each, (title, mass) in zip(line, shown.items(), strict=True):
-            picture = each.imshow(
-                mass.T.numpy(),
-                origin="lower",
-                extent=[end for pair in limits for end in pair],
-                norm=norm,
-                cmap=_colours(),
-                interpolation="nearest",
-                aspect="auto",
-            )
+            each.imshow(mass.T.numpy(), origin="lower", extent=extent, norm=norm, cmap=_colours())
             plane(each, limits)
             label(each, title if row == 0 else "", names[0] if row == 1 else "")
         line[0].set_ylabel(names[1], color=INK, fontsize=TEXT - 0.5)
         scale = "density" if row == 0 else "density (log)"
-        _bar(figure, picture, line[-1], scale)
+        _bar(figure, line[-1].images[0], line[-1], scale)
     return figure
 
 
@@ -105,9 +98,8 @@ def _colours() -> Colormap:
     """Viridis, also where the density is below the scale."""
     from matplotlib import colormaps
 
-    colours = colormaps["viridis"].copy()
-    colours.set_bad(colours(0.0))
-    return colours
+    colours = colormaps["viridis"]
+    return colours.with_extremes(bad=colours(0.0))
 
 
 def _bar(figure: Figure, picture: AxesImage, axes: Axes, title: str) -> None:

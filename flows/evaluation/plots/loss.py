@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flows.evaluation.plots.style import INK, MUTED, PALETTE, label, legend, panels
+from flows.evaluation.plots.style import MUTED, PALETTE, label, legend, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,14 +22,14 @@ def loss_curves(runs: Mapping[str, Rows]) -> Figure:
             None where a row has none. One run shows both its curves; of several, training is drawn faintly.
     """
     known = any(_curve(rows, "val_kl_to_truth")[0] for rows in runs.values())
-    figure, axes = panels(2 if known else 1, 1, 2.4 if known else 3.4)
+    figure, axes = panels(2 if known else 1, 1, 2.1 if known else 3.4)
     alone = len(runs) == 1
     shown: list[float] = []
     for place, (name, rows) in enumerate(runs.items()):
         colour = PALETTE[place % len(PALETTE)]
         train, val, kl = (_curve(rows, key) for key in ("nll", "val_nll", "val_kl_to_truth"))
-        faint = {"color": MUTED, "label": "training"} if alone else {"color": colour, "alpha": 0.3}
-        axes[0].plot(*train, linewidth=0.8, **faint)
+        (thin,) = axes[0].plot(*train, color=MUTED if alone else colour, linewidth=0.8)
+        thin.set(label="training") if alone else thin.set(alpha=0.3)
         axes[0].plot(*val, color=colour, linewidth=1.8, label="validation" if alone else name)
         shown += _settled(train[1]) + _settled(val[1])
         if known:
@@ -61,7 +61,11 @@ def _settled(values: list[float]) -> list[float]:
 
 
 def _logarithmic(axes: Axes) -> None:
-    positive = [y for line in axes.get_lines() for y in line.get_ydata() if y > 0]
-    if positive:
+    """Where there is anything positive to show, ticks at 1, 2 and 5 of each decade, written out."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    if axes.dataLim.minposy < float("inf"):
         axes.set_yscale("log")
-        axes.tick_params(which="minor", colors=MUTED, labelcolor=INK, labelsize=7, length=2)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())

@@ -24,7 +24,7 @@ def sample_panels(
         real: Held-out points.
         generated: Draws of the model, as many.
         names: Names of the features.
-        classes: Class of each real point, and of the draw under its context (N,); None if draws have no class.
+        classes: Class of each real point and of the draw under its context (N,), None if draws have none.
     """
     if real.shape[1] == 1:
         return _histograms(real, generated, names[0])

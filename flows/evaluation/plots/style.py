@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -44,14 +44,14 @@ def label(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, color=INK, fontsize=TEXT - 0.5)
 
 
-def legend(axes: Axes, **options: object) -> None:
+def legend(axes: Axes) -> None:
     """A legend without a box."""
-    axes.legend(frameon=False, fontsize=TEXT - 1.5, labelcolor=INK, **options)
+    axes.legend(frameon=False, fontsize=TEXT - 1.5, labelcolor=INK)
 
 
-def scatter(axes: Axes, x: Tensor, colour: object = PALETTE[0], **options: object) -> None:
+def scatter(axes: Axes, x: Tensor, colour: Any) -> None:
     """Points (N, 2), small enough that many together read as a density."""
-    axes.scatter(*x.T.tolist(), s=4, c=colour, alpha=0.6, linewidths=0, rasterized=True, **options)
+    axes.scatter(*x.T.tolist(), s=4, c=colour, alpha=0.6, linewidths=0, rasterized=True)
 
 
 def class_colours(classes: Tensor | None) -> str | list[str]:

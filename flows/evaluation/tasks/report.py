@@ -24,6 +24,7 @@ from flows.evaluation.report import report as page
 from flows.evaluation.runs import OUTPUTS, Digest, Opened, find, open_run
 from flows.evaluation.tasks.files import warn
 from flows.files import write_whole
+from flows.training.saved import Saved
 from flows.types import NonNegativeInt, PositiveInt
 
 if TYPE_CHECKING:
@@ -80,14 +81,27 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: in
     write_whole(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write_whole(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
     facts = {key: value for key, value in saved.facts.items() if key not in ("spec", "command")}
-    facts = {"checkpoint": checkpoint, **facts}
     steps = _steps(saved.path, saved.facts, checkpoint, seed)
-    write_whole(
-        folder / "report.html", page(saved.path.name, metrics, figures, warnings, facts, saved.config, steps)
+    html = page(
+        saved.path.name,
+        _summary(saved, checkpoint),
+        metrics,
+        figures,
+        warnings,
+        facts,
+        saved.config,
+        steps,
     )
+    write_whole(folder / "report.html", html)
     print(text(metrics))
     warn(warnings)
     print(f"\nreport: {folder / 'report.html'}")
+
+
+def _summary(saved: Saved, checkpoint: str) -> str:
+    names = [str(saved.config[part]["_target_"]).rpartition(".")[2] for part in ("model", "dataset")]
+    step, status = saved.facts.get("step", 0), saved.facts.get("status", "")
+    return f"{names[0]} on {names[1]} · {step:,} steps, {status} · {checkpoint} checkpoint"
 
 
 def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) -> None:

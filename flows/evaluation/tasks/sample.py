@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from flows.core import Batch, Spec
+from flows.core import Spec
 from flows.errors import UserError
-from flows.evaluation.blocks import examples, samples
+from flows.evaluation.blocks import examples, place, samples
 from flows.evaluation.runs import Digest, find, open_run
 from flows.evaluation.tasks.files import ending, warn
 from flows.files import write_whole
@@ -69,7 +69,9 @@ def sample(
             raise UserError("the dataset gives no contexts to draw under; give context=[…]")
         contexts = pool[torch.randint(len(pool), (n,), generator=generator)]
     warn(opened.warnings)
-    write_whole(path, _encoded(Batch(samples(opened.density, n, contexts, generator), contexts), spec, kind))
+    _, dtype = place(opened.density)  # more digits than the model has would only be noise
+    drawn = samples(opened.density, n, contexts, generator).to(dtype)
+    write_whole(path, _encoded(drawn, None if contexts is None else contexts.to(dtype), spec, kind))
     print(f"{n:,} samples: {path}")
 
 
@@ -80,17 +82,16 @@ def _given(context: Sequence[float], spec: Spec) -> Tensor:
     return torch.tensor(context, dtype=torch.float64)
 
 
-def _encoded(batch: Batch, spec: Spec, kind: str) -> bytes:
+def _encoded(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
     import numpy as np
     import pandas as pd
 
     buffer = io.BytesIO()
     if len(spec.shape) != 1:
-        np.save(buffer, batch.x.numpy())
+        np.save(buffer, x.numpy())
         return buffer.getvalue()
-    columns = [batch.x] if batch.context is None else [batch.x, batch.context.double()]
-    names = [*spec.names, *(spec.context_names if batch.context is not None else ())]
-    table = pd.DataFrame(torch.cat(columns, dim=1).numpy(), columns=names)
+    columns = x if context is None else torch.cat((x, context), dim=1)
+    table = pd.DataFrame(columns.numpy(), columns=[*spec.names, *spec.context_names])
     if kind == ".csv":
         table.to_csv(buffer, index=False)
     else:

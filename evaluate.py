@@ -1,0 +1,20 @@
+"""Judge a trained flow, draw from it, or score a table with it: python evaluate.py task=report run=latest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.cli import entry  # the rest is imported where it is used, so that --help answers at once
+
+
+@entry("evaluate")
+def evaluate(config: dict[str, Any]) -> None:
+    """Do the task on what the run saved; nothing outside the allowlist is built, whatever the run names."""
+    from data.hash import data_hash
+    from flows.evaluation.tasks import perform
+
+    perform(config, data_hash)
+
+
+if __name__ == "__main__":
+    evaluate()

@@ -1,0 +1,24 @@
+"""Whole experiments, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import train
+import zoo
+
+
+def configuration(*overrides: str) -> dict[str, Any]:
+    """What train.py would be told."""
+    with initialize_config_dir(str(zoo.CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    return config
+
+
+def run(folder: Path, *overrides: str) -> None:
+    """What train.py would do; UserError instead of its one line and status 2."""
+    train.train.__wrapped__(configuration(f"run_dir={folder}", *overrides))

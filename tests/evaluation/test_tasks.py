@@ -1,0 +1,398 @@
+import csv
+import inspect
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from data.hash import data_hash
+from flows.config import build
+from flows.errors import UserError
+from flows.evaluation import runs
+from flows.evaluation.meaning import rows
+from flows.evaluation.runs import find, open_run
+from flows.evaluation.tasks import perform
+from flows.evaluation.tasks.report import report
+from flows.evaluation.tasks.sample import sample
+from flows.evaluation.tasks.score import score
+from flows.training.saved import Saved
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(folder, seed=0, labels=False):
+    """A small run, as train.py leaves it."""
+    overrides = [f"run_dir={folder}", f"seed={seed}", f"dataset.labels={str(labels).lower()}"]
+    overrides += [
+        "dataset.n_train=512",
+        "dataset.n_val=200",
+        "dataset.n_test=300",
+        "runtime=cpu",
+        "logger=csv",
+    ]
+    overrides += ["model.layers=2", "model.width=8", "trainer.max_steps=20", "trainer.validate_every=10"]
+    subprocess.run([sys.executable, "train.py", *overrides], cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("runs") / "plain")
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("runs") / "labelled", labels=True)
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def edit(path, change):
+    """Rewrite a run's YAML or JSON."""
+    content = yaml.safe_load(path.read_text())
+    change(content)
+    path.write_text(yaml.safe_dump(content) if path.suffix == ".yaml" else json.dumps(content))
+
+
+def do(task, **options):
+    perform(
+        {"task": task, **{key: str(v) if isinstance(v, Path) else v for key, v in options.items()}}, data_hash
+    )
+
+
+def table(path, text):
+    path.write_text(text)
+    return path
+
+
+# Report
+
+
+def test_report_writes_everything_and_prints_the_table(run, capsys):
+    do("report", run=run)
+    folder = run / "evaluation"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"nll", "nll_low", "nll_high", "kl_to_truth", "latent_energy_distance"} <= metrics.keys()
+    assert "latent_energy_distance_floor" in metrics
+    assert all(isinstance(value, float) for value in metrics.values())
+    with (folder / "metrics.csv").open(newline="") as file:
+        assert {row["metric"]: float(row["value"]) for row in csv.DictReader(file)} == metrics
+    figures = {path.stem for path in folder.glob("*.png")}
+    assert figures == {"loss", "latent", "warp", "density", "samples"}
+    html, printed = (folder / "report.html").read_text(), capsys.readouterr().out
+    for row in rows(metrics):
+        assert row.key in html
+        assert row.key in printed
+        assert row.value in printed
+    assert str(folder / "report.html") in printed
+    for told in (Saved(run).facts["data_hash"], "realnvp on moons · 20 steps", "width: 8", "n_train: 512"):
+        assert told in html
+    assert not list(folder.glob(".*"))  # nothing half-written
+
+
+def test_report_is_repeatable_and_seeded(run, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        do("report", run=run, output=tmp_path / name, seed=seed)
+    a, b, c = ((tmp_path / name / "metrics.json").read_text() for name in "abc")
+    assert a == b != c
+    assert json.loads(a)["nll"] == json.loads(c)["nll"]  # the points are the test part, all of it
+
+
+def test_report_of_a_model_with_context(labelled, tmp_path):
+    do("report", run=labelled, output=tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["sample_chi2_p"] > 1e-4
+
+
+def test_reports_last_checkpoint_may_differ_from_the_best(run):
+    shutil.rmtree(run / "checkpoints" / "best")
+    do("report", run=run, checkpoint="last")
+    with pytest.raises(UserError, match="best"):
+        do("report", run=run)
+
+
+def test_runs_lie_over_each_other(trained, labelled, tmp_path, capsys):
+    do("report", runs=[str(trained), str(labelled)], output=tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics.keys() == {"plain", "labelled"}
+    printed = capsys.readouterr()
+    assert "different data" in printed.err
+    html = (tmp_path / "report.html").read_text()
+    assert "<th>plain</th>" in html
+    assert "<th>labelled</th>" in html
+    assert [row["run"] for row in csv.DictReader((tmp_path / "metrics.csv").open())] == ["plain", "labelled"]
+    assert not (tmp_path / "density.png").exists()  # with and without context, densities don't compare
+
+
+def test_runs_of_one_name_are_told_apart(trained, tmp_path):
+    again = shutil.copytree(trained, tmp_path / "other" / "plain")
+    do("report", runs=[str(trained), str(again)], output=tmp_path / "both")
+    assert json.loads((tmp_path / "both/metrics.json").read_text()).keys() == {"plain", str(again)}
+    assert (tmp_path / "both/density.png").exists()
+
+
+# Which run
+
+
+def test_latest_is_the_run_last_written_to_in_sweeps_too(tmp_path):
+    for age, name in enumerate(["sweep/1", "old", "sweep/0"]):
+        facts = tmp_path / name / "run.json"
+        facts.parent.mkdir(parents=True)
+        facts.touch()
+        os.utime(facts, (1000 - age, 1000 - age))
+    assert find("latest", tmp_path) == tmp_path / "sweep/1"
+
+
+def test_no_run_is_said_kindly(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "OUTPUTS", tmp_path)
+    with pytest.raises(UserError, match=r"no run under .*; train one"):
+        find("latest", tmp_path)
+    with pytest.raises(UserError, match=r"no run\.json"):
+        do("report", run=tmp_path)
+    with pytest.raises(UserError, match="at least one run"):
+        do("report", runs=[])
+
+
+def test_nothing_that_a_run_names_is_executed_outside_the_allowlist(run, tmp_path):
+    def plant(part):
+        def change(config):
+            config[part] = {"_target_": "pathlib.Path.touch", "self": str(tmp_path / "planted")}
+
+        return change
+
+    original = (run / "config.yaml").read_text()
+    for part in ("dataset", "model"):
+        (run / "config.yaml").write_text(original)
+        edit(run / "config.yaml", plant(part))
+        for task in ("report", "sample", "score"):
+            paths = {
+                "report": {},
+                "sample": {"output": "x.csv"},
+                "score": {"input": "x.csv", "output": "y.csv"},
+            }
+            with pytest.raises(UserError, match="not allowed"):
+                do(task, run=run, **paths[task])
+    assert not (tmp_path / "planted").exists()
+
+
+def test_a_saved_file_trusts_nobody(run):
+    edit(run / "config.yaml", lambda config: config.update(trusted_packages=["pathlib"]))
+    edit(run / "config.yaml", lambda config: config.update(dataset={"_target_": "pathlib.Path"}))
+    with pytest.raises(UserError, match="not allowed"):
+        do("report", run=run)
+
+
+@pytest.mark.parametrize("part", ["model", "dataset"])
+def test_a_run_without_a_part_is_refused(run, part):
+    edit(run / "config.yaml", lambda config: config.pop(part))
+    with pytest.raises(UserError, match=f"nothing of the {part}"):
+        do("report", run=run)
+
+
+def test_data_that_has_changed_is_noticed(run, tmp_path, capsys):
+    assert open_run(run, "best", (), data_hash).warnings == []
+    edit(run / "config.yaml", lambda config: config["dataset"].update(noise=0.06))
+    do("sample", run=run, n=3, output=tmp_path / "x.csv")
+    assert "the data has changed" in capsys.readouterr().err
+    do("report", run=run)
+    assert "the data has changed" in (run / "evaluation/report.html").read_text()
+
+
+def test_an_unfinished_run_is_reported_as_one(run):
+    edit(run / "run.json", lambda facts: facts.update(status="diverged"))
+    assert "unfinished" in open_run(run, "best", (), data_hash).warnings[0]
+
+
+# Sample
+
+
+def test_samples_as_csv_are_those_of_the_model(trained, tmp_path):
+    path = tmp_path / "new" / "x.csv"
+    do("sample", run=trained, n=50, output=path, seed=7)
+    frame = pd.read_csv(path)
+    assert list(frame.columns) == ["x", "y"]
+    expected = Saved(trained).density().sample(50, None, torch.Generator().manual_seed(7))
+    np.testing.assert_array_equal(frame.to_numpy(np.float32), expected.numpy())
+
+
+def test_samples_as_npy_bear_the_same_names_and_numbers(trained, tmp_path):
+    for ending in ("csv", "npy"):
+        do("sample", run=trained, n=20, output=tmp_path / f"x.{ending}")
+    array = np.load(tmp_path / "x.npy", allow_pickle=False)
+    assert array.dtype.names == ("x", "y")
+    expected = pd.read_csv(tmp_path / "x.csv", dtype=np.float32)
+    np.testing.assert_array_equal(pd.DataFrame(array).to_numpy(), expected.to_numpy())
+
+
+def test_samples_are_seeded(trained, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        do("sample", run=trained, n=10, output=tmp_path / f"{name}.csv", seed=seed)
+    a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_samples_under_contexts_of_the_test_part_or_the_one_given(labelled, tmp_path):
+    do("sample", run=labelled, n=200, output=tmp_path / "x.csv")
+    frame = pd.read_csv(tmp_path / "x.csv")
+    assert list(frame.columns) == ["x", "y", "moon_0", "moon_1"]
+    assert (frame.moon_0 + frame.moon_1 == 1).all()
+    assert 60 < frame.moon_0.sum() < 140
+    do("sample", run=labelled, n=200, output=tmp_path / "x.npy", context=[0.0, 1.0])
+    array = np.load(tmp_path / "x.npy")
+    assert (array["moon_1"] == 1).all()
+    assert abs(array["x"].mean() - frame.x[frame.moon_1 == 1].mean()) < 0.4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"output": "x.txt"}, r"output=x\.txt: give a name that ends in \.csv or \.npy"),
+        ({"output": "x"}, "ends in"),
+        ({"output": "x.csv", "n": 0}, "n=0: expected int >= 1"),
+        ({"output": "x.csv", "n": 2.5}, r"n=2\.5: expected int"),
+        ({"output": "x.csv", "context": [1.0]}, "takes no context"),
+        ({"output": "x.csv", "m": 3}, "m: no such key"),
+        ({"output": "???"}, "output: missing value"),
+        ({"output": "x.csv", "checkpoint": "bset"}, "expected best or last"),
+    ],
+)
+def test_samples_that_cannot_be_are_refused(trained, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        do("sample", run=trained, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_context_of_the_wrong_length_names_the_right_one(labelled, tmp_path):
+    with pytest.raises(UserError, match=r"moon_0, moon_1"):
+        do("sample", run=labelled, output=tmp_path / "x.csv", context=[1.0])
+
+
+# Score
+
+
+def test_scores_are_the_models_and_other_columns_stay(trained, tmp_path):
+    given = table(tmp_path / "in.csv", 'id,y,note,x\n007,0.5,NA,0.1\n008,0.25,"a, b",-0.5\n009,90,,90\n')
+    do("score", run=trained, input=given, output=tmp_path / "out.csv")
+    frame = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert list(frame.columns) == ["id", "y", "note", "x", "log_prob", "log_prob_quantile"]
+    assert frame.id.tolist() == ["007", "008", "009"]
+    assert frame.note.tolist() == ["NA", "a, b", ""]
+    assert frame.x.tolist() == ["0.1", "-0.5", "90"]
+    x = torch.tensor([[0.1, 0.5], [-0.5, 0.25], [90.0, 90.0]])
+    density = Saved(trained).density()
+    np.testing.assert_allclose(frame.log_prob.astype(float), density.log_prob(x).numpy(), rtol=1e-5)
+    validation = build(Saved(trained).config["dataset"], "dataset").source("val").take(slice(None)).x.float()
+    usual = density.log_prob(validation)
+    for scored, quantile in zip(density.log_prob(x), frame.log_prob_quantile.astype(float), strict=True):
+        assert quantile == pytest.approx((usual <= scored).double().mean().item(), abs=1 / 200)
+    assert float(frame.log_prob_quantile[2]) == 0  # far outside: odder than every validation example
+
+
+def test_samples_can_be_scored(labelled, tmp_path):
+    do("sample", run=labelled, n=300, output=tmp_path / "x.csv")
+    do("score", run=labelled, input=tmp_path / "x.csv", output=tmp_path / "x.csv")  # onto itself
+    frame = pd.read_csv(tmp_path / "x.csv")
+    assert len(frame) == 300
+    assert frame.log_prob.notna().all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"in\.csv: empty"),
+        ("x,y\n", r"in\.csv: a header without rows"),
+        ("x,z\n1,2\n", r"in\.csv: lacks 1 of 2 columns: y"),
+        ("X,y\n1,2\n", "is x called X there"),
+        ("x,y\n1,2\n3,\n5,\n", r"in\.csv: column y, row 2: '' is no finite number \(2 of 3 rows"),
+        ("x,y\n1,2\nNaN,4\n", r"column x, row 2: 'NaN' is no finite number \(1 of 2 rows"),
+        ("x,y\n1,2\n3,four\n", r"column y, row 2: 'four'"),
+        ("x,y\ninf,2\n", r"column x, row 1: 'inf'"),
+        ("x,y\n1e60,2\n", r"column x, row 1: '1e60'"),
+        ("x,y\n1,2\n3,4,5\n", "not a CSV table"),
+        ("x,y,log_prob\n1,2,3\n", "has a column log_prob already"),
+    ],
+)
+def test_tables_that_cannot_be_scored_are_refused_in_one_line(trained, tmp_path, text, message):
+    given = table(tmp_path / "in.csv", text)
+    with pytest.raises(UserError, match=message) as caught:
+        do("score", run=trained, input=given, output=tmp_path / "out.csv")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_files_that_cannot_be_read_or_written_are_refused(trained, tmp_path):
+    good = table(tmp_path / "in.csv", "x,y\n1,2\n")
+    (tmp_path / "bytes.csv").write_bytes(b"x,y\n\xff\xfe,1\n")
+    (tmp_path / "folder.csv").mkdir()
+    for given, message in (
+        ("none.csv", "no such file"),
+        ("bytes.csv", "not a CSV"),
+        ("folder.csv", "not a CSV"),
+    ):
+        with pytest.raises(UserError, match=message):
+            do("score", run=trained, input=tmp_path / given, output=tmp_path / "out.csv")
+    with pytest.raises(UserError, match="is a folder"):
+        do("score", run=trained, input=good, output=tmp_path / "folder.csv")
+    with pytest.raises(UserError, match=r"ends in \.csv"):
+        do("score", run=trained, input=good, output=tmp_path / "out.npy")
+
+
+def test_a_context_model_needs_the_contexts_columns(labelled, tmp_path):
+    given = table(tmp_path / "in.csv", "x,y\n1,2\n")
+    with pytest.raises(UserError, match="lacks 2 of 4 columns: moon_0, moon_1"):
+        do("score", run=labelled, input=given, output=tmp_path / "out.csv")
+
+
+def test_a_row_without_a_number_gets_no_quantile(trained, tmp_path, monkeypatch, capsys):
+    from flows.evaluation.tasks import score as module
+
+    lost = lambda density, batch: torch.full((len(batch.x),), math.nan)  # noqa: E731
+    monkeypatch.setattr(sys.modules[module.__name__], "log_prob", lost)
+    do("score", run=trained, input=table(tmp_path / "in.csv", "x,y\n1,2\n"), output=tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv").log_prob_quantile.isna().all()
+    assert "1 rows" in capsys.readouterr().err
+
+
+# Configuration
+
+
+@pytest.mark.parametrize("task", [report, sample, score])
+def test_yaml_lists_every_argument_and_its_default(task):
+    common = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())
+    own = yaml.safe_load((ROOT / f"conf/task/{task.__name__}.yaml").read_text())
+    assert own.pop("task") == task.__name__
+    common.pop("defaults")
+    given = {**common, **own}
+    defaults = {name: p.default for name, p in inspect.signature(task).parameters.items() if name != "digest"}
+    assert given.keys() == defaults.keys()
+    for name, default in defaults.items():
+        missing = default is inspect.Parameter.empty
+        assert given[name] == ("???" if missing else list(default) if default == () else default), name
+
+
+def test_the_command_line(trained, tmp_path):
+    def call(*arguments):
+        command = [sys.executable, "evaluate.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = call("task=sample", f"run={trained}", "n=4", f"output={tmp_path}/x.csv")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "x.csv")) == 4
+    typo = call("task=sample", "rnu=latest", f"output={tmp_path}/y.csv")
+    assert typo.returncode == 2
+    assert typo.stderr.count("\n") == 1
+    assert "did you mean run?" in typo.stderr
+    assert "n:" not in call("task=report", "--cfg", "job").stdout  # keys are known only where they make sense

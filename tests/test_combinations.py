@@ -1,0 +1,53 @@
+"""Every dataset × model × trainer runs three steps, or is refused in one line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import pytest
+
+import composed
+import zoo
+from flows.errors import UserError
+from flows.training.table import read
+
+SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
+FEW = ("dataset.n_train=600", "dataset.n_val=100", "dataset.n_test=100")
+LABELLED = [name for name in zoo.names("dataset") if "labels" in zoo.node("dataset", name)]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "trainer"),
+    [*itertools.product(zoo.names("dataset"), zoo.names("model"), zoo.names("trainer"))],
+)
+def test_three_steps_or_one_line(tmp_path, dataset, model, trainer):
+    choice = (f"dataset={dataset}", f"model={model}", f"trainer={trainer}")
+    try:
+        composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
+    except UserError as refusal:
+        assert "\n" not in str(refusal)
+        return
+    rows = read(tmp_path / "run" / "metrics.csv")
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert all(math.isfinite(float(row["nll"])) for row in rows)
+    assert float(rows[-1]["val_kl_to_truth"]) > 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize("dataset", LABELLED)
+def test_labels_as_context_or_one_line(tmp_path, dataset):
+    try:
+        composed.run(tmp_path / "run", f"dataset={dataset}", "dataset.labels=true", *SHORT, *FEW)
+    except UserError as refusal:
+        assert "labels" in str(refusal)
+        assert "\n" not in str(refusal)
+        return
+    assert float(read(tmp_path / "run" / "metrics.csv")[-1]["val_kl_to_truth"]) > 0
+
+
+@pytest.mark.parametrize("experiment", zoo.names("experiment"))
+def test_every_experiment_composes(experiment):
+    config = composed.configuration(f"experiment={experiment}")
+    assert {"dataset", "model", "trainer", "runtime", "logger", "seed"} <= config.keys()

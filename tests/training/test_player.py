@@ -1,0 +1,119 @@
+"""The player: one flat vector, clipped, guarded, averaged."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from flows.errors import UserError
+from flows.training.player import Player, fill
+
+
+def net(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1))
+
+
+def loss(module: nn.Module, scale: float = 1.0) -> torch.Tensor:
+    x = torch.linspace(-1, 1, 30).reshape(10, 3)
+    return scale * (module(x).squeeze(-1) - x.sum(-1)).square().mean()
+
+
+OPTIMIZERS = {
+    "adamw": partial(torch.optim.AdamW, lr=1e-2, fused=True),
+    "sgd": partial(torch.optim.SGD, lr=1e-2, momentum=0.9),
+    "rmsprop": partial(torch.optim.RMSprop, lr=1e-2),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_same_path_as_an_ordinary_loop(name):
+    player, plain = Player(net(), OPTIMIZERS[name], clip_norm=0.5), net()
+    optimizer = OPTIMIZERS[name](plain.parameters())
+    for _ in range(10):
+        player.step(loss(player.net))
+        optimizer.zero_grad()
+        loss(plain).backward()
+        norm = nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
+        optimizer.step()
+        torch.testing.assert_close(player.grad_norm, norm)
+    for ours, theirs in zip(player.net.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_clipping_bounds_the_step():
+    """SGD moves by lr times the gradient, so the clipped gradient's norm shows in the weights."""
+    for clip, expected in ((1e-3, 1e-3), (None, None)):
+        player = Player(net(), partial(torch.optim.SGD, lr=1.0), clip_norm=clip)
+        before = player.weights.detach().clone()
+        player.step(loss(player.net, 100.0))
+        moved = (player.weights.detach() - before).norm()
+        target = player.grad_norm if expected is None else torch.tensor(expected)
+        torch.testing.assert_close(moved, target, rtol=1e-3, atol=1e-6)
+        assert player.grad_norm > 1
+
+
+def test_the_average_follows_the_weights_and_is_what_averaged_shows():
+    player = Player(net(), partial(torch.optim.SGD, lr=0.1), ema=0.9)
+    expected = player.weights.detach().clone()
+    for step in range(20):
+        player.step(loss(player.net))
+        expected.lerp_(player.weights.detach(), 1 - min(0.9, (1 + step) / (10 + step)))
+    live = loss(player.net)
+    with player.averaged():
+        torch.testing.assert_close(player.weights.detach(), expected)
+        assert loss(player.net) != live
+    assert loss(player.net) == live
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_bad_step_never_reaches_the_weights(bad):
+    player = Player(net(), OPTIMIZERS["adamw"], clip_norm=1.0, ema=0.9)
+    for _ in range(3):
+        player.step(loss(player.net))
+    weights, average = player.weights.detach().clone(), player.average.clone()
+    player.step(loss(player.net, bad))
+    player.step(loss(player.net))
+    assert int(player.bad_at) == 3
+    assert torch.equal(player.weights.detach(), weights)
+    torch.testing.assert_close(player.average, average, atol=0.1, rtol=0.1)
+    assert player.average.isfinite().all()
+
+
+def test_a_bad_gradient_of_a_finite_loss_is_caught():
+    class Spike(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * float("nan")
+
+    player = Player(net(), OPTIMIZERS["sgd"])
+    before = player.weights.detach().clone()
+    player.step(Spike.apply(loss(player.net)))
+    assert int(player.bad_at) == 0
+    assert torch.equal(player.weights.detach(), before)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_restored_it_goes_the_same_way(name):
+    first, second = (Player(net(seed), OPTIMIZERS[name], 1.0, 0.9) for seed in (0, 1))
+    for _ in range(5):
+        first.step(loss(first.net))
+    second.restore(first.state())
+    for player in (first, second):
+        for _ in range(5):
+            player.step(loss(player.net), rate=0.5)
+    a, b = first.state(), second.state()
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_weights_that_do_not_fit_are_refused_by_name():
+    with pytest.raises(UserError, match=r"0\.weight has shape \(4, 3\) there and \(5, 3\) here"):
+        fill(net(), nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).state_dict())
