@@ -50,16 +50,16 @@ class Gaussians(Density):
             _positive(value)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        z, means = x.flatten(0, -2) / self.std, self.centres / self.std
-        # the plain distance, not the expanded square: exact near the centres, -inf at infinity
-        blocks = [
-            torch.logsumexp(
-                self.weights.log() - torch.cdist(block, means, compute_mode=_PLAIN).square() / 2, -1
-            )
-            for block in z.split(max(1, BLOCK // len(means)))
-        ]
+        z, means, log_weights = x.flatten(0, -2) / self.std, self.centres / self.std, self.weights.log()
+        rows = max(1, BLOCK // len(means))
+        # results go into one tensor: kept apart, they would pin the freed distances between them
+        log_prob = torch.empty(len(z), dtype=z.dtype, device=z.device)
+        for start in range(0, len(z), rows):
+            # the plain distance, not the expanded square: exact near the centres, -inf at infinity
+            distance = torch.cdist(z[start : start + rows], means, compute_mode=_PLAIN)
+            log_prob[start : start + rows] = torch.logsumexp(log_weights - distance.square() / 2, -1)
         constant = self.std.log().sum() + math.log(2 * math.pi) * x.shape[-1] / 2
-        return torch.cat(blocks).reshape(x.shape[:-1]) - constant
+        return log_prob.reshape(x.shape[:-1]) - constant
 
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None

@@ -89,14 +89,10 @@ REFUSALS = [
 ]
 
 
-SWEPT = (
-    "model=realnpv",
-    "model.widht=3",
-    "+model.widht=3",
-    "modle=realnvp",
-    "+modle=x",
-    "model.width=wide",
-) + ("model.width=???", "model.width=${nothing}", "seed=[1", "run_dir=/dev/null/below", "hydra.mode=FOO")
+SWEPT = {
+    *("model=realnpv", "model.widht=3", "+model.widht=3", "modle=realnvp", "+modle=x", "model.width=wide"),
+    *("model.width=???", "model.width=${nothing}", "seed=[1", "run_dir=/dev/null/below", "hydra.mode=FOO"),
+}
 
 
 @pytest.mark.parametrize(

@@ -172,11 +172,11 @@ def by_hand(name, n, rng):
 
 
 def test_truth_has_the_law_it_says(builder, name):
+    toy = builder()
     if name in ("moons", "circles", "swiss_roll"):
-        assert builder()._draw != builder()._from_truth, "scikit-learn draws these"
+        assert toy._draw != toy._from_truth, "scikit-learn draws these, so their own draws are the check"
     else:
-        x = by_hand(name, 20_000, np.random.default_rng(0))
-        assert chi_square(x, builder().truth) > 1e-3
+        assert chi_square(by_hand(name, 20_000, np.random.default_rng(0)), toy.truth) > 1e-3
 
 
 def test_ring_is_a_closed_ribbon():
@@ -245,6 +245,13 @@ def test_log_prob_is_float64_whatever_x_is(builder):
     assert single.dtype == torch.float64
     assert torch.equal(single, toy.truth.log_prob(x.double()))
     assert torch.equal(single.reshape(50, 100), toy.truth.log_prob(x.reshape(50, 100, 2)))
+
+
+@pytest.mark.parametrize("name", ["moons", "rings", "pinwheel"])
+def test_log_prob_has_a_gradient(name):
+    toy = getattr(toys, name)(noise=0.2)
+    x = toy.source("val").x[:5].clone().requires_grad_()
+    assert torch.autograd.gradcheck(toy.truth.log_prob, x)
 
 
 def test_far_away_is_unlikely_and_never_nan(builder):

@@ -132,7 +132,7 @@ def test_runs_lie_over_each_other(trained, labelled, tmp_path, capsys):
     html = (tmp_path / "report.html").read_text()
     assert "<th>plain</th>" in html
     assert "<th>labelled</th>" in html
-    assert [row["run"] for row in csv.DictReader((tmp_path / "metrics.csv").open())] == ["plain", "labelled"]
+    assert pd.read_csv(tmp_path / "metrics.csv").run.tolist() == ["plain", "labelled"]
     assert not (tmp_path / "density.png").exists()  # with and without context, densities don't compare
 
 
@@ -321,7 +321,10 @@ def test_samples_can_be_scored(labelled, tmp_path):
         ("x,y\n1,2\n3,four\n", r"column y, row 2: 'four'"),
         ("x,y\ninf,2\n", r"column x, row 1: 'inf'"),
         ("x,y\n1e60,2\n", r"column x, row 1: '1e60'"),
+        ("x,y\n1,2\n3\n", r"column y, row 2: ''"),
         ("x,y\n1,2\n3,4,5\n", "not a CSV table"),
+        ("x,y\n1,2,3\n4,5,6\n", "not a CSV table"),  # no index where the header names none
+        ("x,y,x\n1,2,3\n", "has 2 columns called x"),
         ("x,y,log_prob\n1,2,3\n", "has a column log_prob already"),
     ],
 )
@@ -357,10 +360,10 @@ def test_a_context_model_needs_the_contexts_columns(labelled, tmp_path):
 
 
 def test_a_row_without_a_number_gets_no_quantile(trained, tmp_path, monkeypatch, capsys):
-    from flows.evaluation.tasks import score as module
+    def lost(density, batch):
+        return torch.full((len(batch.x),), math.nan)
 
-    lost = lambda density, batch: torch.full((len(batch.x),), math.nan)  # noqa: E731
-    monkeypatch.setattr(sys.modules[module.__name__], "log_prob", lost)
+    monkeypatch.setattr("flows.evaluation.tasks.score.log_prob", lost)
     do("score", run=trained, input=table(tmp_path / "in.csv", "x,y\n1,2\n"), output=tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv").log_prob_quantile.isna().all()
     assert "1 rows" in capsys.readouterr().err
@@ -395,4 +398,6 @@ def test_the_command_line(trained, tmp_path):
     assert typo.returncode == 2
     assert typo.stderr.count("\n") == 1
     assert "did you mean run?" in typo.stderr
-    assert "n:" not in call("task=report", "--cfg", "job").stdout  # keys are known only where they make sense
+    listed = call("task=report", "--cfg", "job").stdout.splitlines()
+    assert "points: 100000" in listed
+    assert "n: 1000" not in listed  # keys are known only where they make sense

@@ -79,24 +79,29 @@ def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        # the header as a row like others: pandas would rename doubles and take surplus cells for an index
+        cells = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"input={path}: no such file") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: empty; expected a header with {', '.join(needed)}, and rows") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV table ({' '.join(str(error).split())})") from None
-    missing = [name for name in needed if name not in table]
+    names = list(cells.iloc[0])
+    missing = [name for name in needed if name not in names]
     if missing:
-        meant = nearest(missing[0], table.columns)
+        meant = nearest(missing[0], names)
         hint = f"; is {missing[0]} called {meant} there?" if meant else ""
         raise UserError(f"{path}: lacks {len(missing)} of {len(needed)} columns: {', '.join(missing)}{hint}")
-    taken = [name for name in NEW if name in table]
+    doubled = [name for name in needed if names.count(name) > 1]
+    if doubled:
+        raise UserError(f"{path}: has {names.count(doubled[0])} columns called {doubled[0]}; keep one")
+    taken = [name for name in NEW if name in names]
     if taken:
         raise UserError(f"{path}: has a column {taken[0]} already; rename it, or give the unscored table")
-    if table.empty:
+    if len(cells) == 1:
         raise UserError(f"{path}: a header without rows")
-    return table
+    return cells.iloc[1:].reset_index(drop=True).fillna("").set_axis(names, axis="columns")
 
 
 def _numbers(table: pd.DataFrame, names: Sequence[str], path: str, dtype: torch.dtype) -> Tensor:

@@ -1,0 +1,42 @@
+"""Splitting by a mask."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from flows.transforms import Partition, alternating
+
+MASKS = {
+    "alternating": alternating(5),
+    "alternating from the second": alternating(4, start=False),
+    "first half": torch.tensor([True, True, False, False]),
+    "second half": torch.tensor([False, False, False, True]),
+    "irregular": torch.tensor([True, True, False, True, False, False]),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_merge_undoes_split(name):
+    mask = MASKS[name]
+    x = torch.randn(3, 7, len(mask))
+    partition = Partition(mask)
+    first, second = partition.split(x)
+    assert torch.equal(first, x[..., mask])
+    assert torch.equal(second, x[..., ~mask])
+    assert torch.equal(partition.merge(first, second), x)
+
+
+def test_even_masks_split_without_a_copy():
+    x = torch.randn(3, 6)
+    for mask in (alternating(6), torch.arange(6) < 2):
+        first, second = Partition(mask).split(x)
+        assert {first.untyped_storage().data_ptr(), second.untyped_storage().data_ptr()} == {
+            x.untyped_storage().data_ptr()
+        }
+
+
+@pytest.mark.parametrize("mask", [[True, True], [False]])
+def test_one_sided_masks_are_refused(mask):
+    with pytest.raises(ValueError, match="both sides"):
+        Partition(torch.tensor(mask))
