@@ -101,7 +101,13 @@ class _Program:
             check_flags(arguments)
             program = hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)
             with _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
-                program(job)()
+                try:
+                    program(job)()
+                finally:
+                    sys.stdout.flush()  # here, where a broken pipe is met
+        except BrokenPipeError:  # the reader of our output has left, as head does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(141) from None
         except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
             if error in self.bugs:
                 raise

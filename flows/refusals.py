@@ -28,7 +28,7 @@ def _explain(error: BaseException) -> str:
         return f"{group}={option}: no such option; {choose(option, error.options, 'options', f'{group}=')}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: can't be read; give KEY=VALUE, with quotes round what isn't plain"
-    if isinstance(error, OSError) and not isinstance(error, MissingConfigException):
+    if isinstance(error, OSError) and error.filename is not None:
         return f"run_dir: can't make {error.filename}: {error.strerror}"
     for cause in _causes(error):
         if isinstance(cause, InterpolationResolutionError):

@@ -208,6 +208,15 @@ def test_two_processes_in_one_second_have_two_folders(tmp_path):
     assert {f"outputs/{path.name}" for path in (tmp_path / "outputs").iterdir()} == folders
 
 
+def test_a_reader_that_leaves_early_gets_no_complaint(tmp_path):
+    command = [sys.executable, ROOT / "train.py", "--help"]
+    program = subprocess.Popen(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True)
+    program.stdout.close()
+    assert program.stderr.read() == ""
+    assert program.wait() == 141
+    program.stderr.close()
+
+
 def test_stamps_differ_within_a_second():
     assert len({stamp() for _ in range(1000)}) == 1000
 

@@ -30,14 +30,14 @@ MEANINGS = {
         "Zero is perfect; an interval wholly below zero is a bug.",
     ),
     "latent_energy_distance": Meaning(
-        "Latent to Gaussian",
-        "energy distance",
+        "Latent energy distance",
+        "",
         "How far the latents of test points are from standard Gaussian draws. The floor is as many "
         "Gaussian draws against Gaussian draws.",
     ),
     "sample_energy_distance": Meaning(
-        "Samples to test data",
-        "energy distance",
+        "Sample energy distance",
+        "",
         "How far samples of the model are from test points, features in standard deviations. The floor "
         "is as many test points against other test points.",
     ),

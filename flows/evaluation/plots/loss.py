@@ -30,10 +30,10 @@ def loss_curves(runs: Mapping[str, Rows]) -> Figure:
         train, val, kl = (_curve(rows, key) for key in ("nll", "val_nll", "val_kl_to_truth"))
         (thin,) = axes[0].plot(*train, color=MUTED if alone else colour, linewidth=0.8)
         thin.set(label="training") if alone else thin.set(alpha=0.3)
-        axes[0].plot(*val, color=colour, linewidth=1.8, label="validation" if alone else name)
+        axes[0].plot(*val, color=colour, linewidth=1.8, marker=".", label="validation" if alone else name)
         shown += _settled(train[1]) + _settled(val[1])
         if known:
-            axes[1].plot(*kl, color=colour, linewidth=1.8, label=name)
+            axes[1].plot(*kl, color=colour, linewidth=1.8, marker=".", label=name)
     if shown:
         margin = 0.05 * (max(shown) - min(shown)) or 0.1
         axes[0].set_ylim(min(shown) - margin, max(shown) + margin)
