@@ -7,20 +7,24 @@ from typing import Any
 from flows.cli import entry  # the rest is imported where it is used, so that --help answers at once
 
 
-@entry("config")
+def check(config: dict[str, Any]) -> None:
+    """Refuse what can't work before anything is built, in a sweep before its first run."""
+    from flows.config import check_all
+
+    check_all(config, trusted=config["trusted_packages"])
+
+
+@entry("config", check)
 def train(config: dict[str, Any]) -> None:
     """Build dataset, model and trainer; fit; print where the results are."""
-    from flows.config import build, check_all
-
-    trusted = config["trusted_packages"]
-    check_all(config, trusted=trusted)  # nothing is built before everything is known to fit
-
     import torch
 
     from data.hash import data_hash
-    from flows.evaluation.figures import training_figures
+    from flows.config import build
+    from flows.evaluation import figures
     from flows.training.session import carry_out
 
+    trusted = config["trusted_packages"]
     runtime, logger = build(config["runtime"], "runtime"), build(config["logger"], "logger")
     runtime.enter()
     dataset = build(config["dataset"], "dataset", trusted=trusted)
@@ -34,9 +38,10 @@ def train(config: dict[str, Any]) -> None:
         trainer,
         runtime,
         logger,
-        data_hash(dataset.source("train")),
-        draw=lambda density: training_figures(density, dataset),
+        data_hash=data_hash(dataset.source("train")),
+        draw=lambda density: figures.training_figures(density, dataset),
     )
+    figures.save_losses(outcome.folder)
     print(outcome)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ def nflows(data: Tensor) -> Step:
 def products(data: Tensor) -> Step:
     """The limit: the same matrix products alone, forward and backward, and nothing else."""
     sizes = [1, *[WIDTH] * DEPTH, 2]
-    shapes = [*zip(sizes, sizes[1:], strict=False)] * LAYERS
+    shapes = [*pairwise(sizes)] * LAYERS
     weights = [torch.randn(a, b) for a, b in shapes]
     inputs = [torch.randn(BATCH, a) for a, _ in shapes]
     outputs = [torch.randn(BATCH, b) for _, b in shapes]
@@ -82,9 +83,9 @@ def products(data: Tensor) -> Step:
     @torch.no_grad()
     def step(k: int) -> None:
         for w, x, g in zip(weights, inputs, outputs, strict=True):
-            x @ w  # forward
-            g @ w.T  # gradient of the input
-            x.T @ g  # gradient of the weights
+            torch.mm(x, w)  # forward
+            torch.mm(g, w.T)  # gradient of the input
+            torch.mm(x.T, g)  # gradient of the weights
 
     return step
 

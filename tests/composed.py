@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import zoo
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import train
-import zoo
 
 
 def configuration(*overrides: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import itertools
 import json
 import math
 
-import pytest
-
 import composed
+import pytest
 import zoo
+
 from flows.errors import UserError
 from flows.training.table import read
 

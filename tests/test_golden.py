@@ -9,10 +9,10 @@ import json
 import os
 from pathlib import Path
 
-import pytest
-
 import composed
+import pytest
 import zoo
+
 from flows.training.table import read
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import zoo
 from scipy.stats import chi2
 from torch.func import functional_call, stack_module_state
 
-import zoo
 from flows.config import build
 from flows.core import Flow
 
@@ -66,7 +66,9 @@ def test_density_integrates_to_one(name, context):
     draws = density.sample(20_000, c, torch.Generator().manual_seed(0)).reshape(-1, 2)
     low, high = draws.min(0).values, draws.max(0).values
     low, high = low - 0.3 * (high - low), high + 0.3 * (high - low)
-    axes = [torch.linspace(float(a), float(b), 801, dtype=torch.float64) for a, b in zip(low, high, strict=True)]
+    axes = [
+        torch.linspace(float(a), float(b), 801, dtype=torch.float64) for a, b in zip(low, high, strict=True)
+    ]
     grid = torch.cartesian_prod(*axes)
     given = None if c is None else c.expand(len(grid), -1)
     with torch.no_grad():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +11,9 @@ from torch import Tensor
 
 from flows.core import Batch, Dataset, Density, Flow, Part
 from flows.evaluation.blocks import examples, place, samples, spread
-from flows.evaluation.plots import densities, grid_warp, latent_panels, sample_panels
+from flows.evaluation.plots import densities, grid_warp, latent_panels, loss_curves, sample_panels
+from flows.files import write_whole
+from flows.training.saved import Saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,3 +71,17 @@ def some_contexts(context: Tensor | None) -> Tensor | None:
         return None
     kinds = context.unique(dim=0)
     return kinds[spread(len(kinds), CONTEXTS)]
+
+
+def save_losses(run: Path) -> Path:
+    """Write a run's loss curves beside its metrics, as loss.png."""
+    path = run / "loss.png"
+    write_whole(path, png(loss_curves({run.name: Saved(run).metrics()})))
+    return path
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+    return buffer.getvalue()

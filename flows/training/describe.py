@@ -11,7 +11,7 @@ from flows.core import Batch, Density
 
 
 def describe(model: nn.Module, batch: Batch) -> str:
-    """One line for each of our own parts that a batch passes through: name, kind, output shape, parameters."""
+    """One line for each part that a batch passes through: name, kind, output shape, parameters."""
     rows: list[tuple[str, str, str, str]] = []
     names = {module: name for name, module in model.named_modules()}
 

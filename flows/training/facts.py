@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ def facts(runtime: Runtime) -> dict[str, Any]:
     packages = ("torch", "numpy", "scikit-learn", "hydra-core", "safetensors")
     cuda = runtime.device.type == "cuda"
     return {
+        "command": shlex.join(["python", *sys.argv]),
         "commit": commit(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "machine": {

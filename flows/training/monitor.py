@@ -17,7 +17,7 @@ from flows.types import NonNegativeInt, PositiveInt
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Draw = Callable[[nn.Module], Mapping[str, "Figure"]]
+Draw = Callable[[Any], Mapping[str, "Figure"]]  # of a model, whatever it can do
 
 
 @final

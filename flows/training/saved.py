@@ -45,7 +45,9 @@ class Saved:
 
         Raises: UserError if there is no whole checkpoint or its weights don't fit the model.
         """
-        model = build(self.config["model"], where="model", trusted=trusted, spec=self.spec)
+        if "model" not in self.config:
+            raise UserError(f"{self.path / 'config.yaml'}: names no model")
+        model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
         fill(model, self.weights(checkpoint))
         return cast("Density", model.eval().requires_grad_(False))
 

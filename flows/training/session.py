@@ -52,7 +52,8 @@ def carry_out(
     """
     folder = Folder(config["run_dir"])
     seed = config["seed"]
-    extended = folder.claim(config, {**facts(runtime), "data_hash": data_hash, "spec": dataset.spec._asdict()})
+    known = {"seed": seed, "data_hash": data_hash, "spec": dataset.spec._asdict()}
+    extended = folder.claim(config, {**facts(runtime), **known})
     weights = Saved(config["init_from"]).weights() if config["init_from"] else None
     run = trainer.start(model, dataset, runtime, seed, weights)
     validation = Validation(dataset, runtime)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import zoo
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import zoo
 from flows.training import checkpoint
 
 COMMAND = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import small
 import torch
 
-import small
 from flows.errors import UserError
 from flows.training import checkpoint
 from flows.training.run import Best
@@ -13,7 +13,7 @@ from flows.training.table import read
 
 
 def test_it_learns(tmp_path):
-    run = small.fit(small.trainer(max_steps=400), tmp_path)
+    small.fit(small.trainer(max_steps=400), tmp_path)
     rows = read(tmp_path / "metrics.csv")
     scores = [float(row["val_kl_to_truth"]) for row in rows if row["val_kl_to_truth"]]
     assert len(scores) == 40

@@ -15,7 +15,7 @@ import torch
 
 from flows.errors import UserError
 from flows.evaluation.blocks import examples
-from flows.evaluation.figures import some_contexts, training_figures
+from flows.evaluation.figures import png, some_contexts, training_figures
 from flows.evaluation.meaning import text
 from flows.evaluation.measure import measure
 from flows.evaluation.plots import densities, loss_curves
@@ -148,9 +148,7 @@ def _side_by_side(every: Mapping[str, Opened], seed: int) -> dict[str, Figure]:
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
     for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=160, facecolor="white")
-        write_whole(folder / f"{name}.png", buffer.getvalue())
+        write_whole(folder / f"{name}.png", png(figure))
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
