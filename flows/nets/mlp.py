@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
-_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,  # in place: its gradient needs its output alone
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
 }
 
 
@@ -47,14 +49,15 @@ class MLP(nn.Module):
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
-        sizes = [inputs + context] + [width] * depth
-        hidden: list[nn.Module] = []
-        for fan_in, fan_out in pairwise(sizes):
-            hidden += [nn.Linear(fan_in, fan_out), _ACTIVATIONS[activation]()]
-        last = nn.Linear(sizes[-1], outputs)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(*hidden, last)
+        sizes = [inputs + context] + [width] * depth + [outputs]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.activation = _ACTIVATIONS[activation]
+        for p in self.layers[-1].parameters():
+            nn.init.zeros_(p)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return self.layers(x if context is None else torch.cat((x, context), dim=-1))
+        x = x if context is None else torch.cat((x, context), dim=-1)
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = self.activation(layer(x))
+        return last(x)

@@ -45,32 +45,36 @@ class Player:
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
-        self.bad_at = torch.full((), -1, device=self.weights.device)
+        self.good = torch.zeros((), dtype=torch.long, device=self.weights.device)
 
     def step(self, loss: Tensor, rate: float = 1.0) -> None:
         """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate.
 
-        From the first non-finite loss or gradient on, weights stay as they are and `bad_at` holds that
-        step. Nothing here waits for the device.
+        From the first non-finite loss or gradient on, weights stay as they are and `good` counts no
+        further. Nothing here waits for the device.
         """
         weights, grad = self.weights.detach(), self._gradient(loss)
         norm = torch.linalg.vector_norm(grad)
-        bad = ~(loss.detach() + norm).isfinite()
-        self.bad_at = torch.where(bad & (self.bad_at < 0), self.steps, self.bad_at)
-        bad = self.bad_at >= 0
+        good = (loss.detach().abs() + norm < torch.inf) & (self.good == self.steps)  # NaN compares as False
         if self.clip_norm is not None:
             grad.mul_((self.clip_norm / norm).clamp(max=1.0))
-        grad.masked_fill_(bad, 0.0)
+        grad.masked_fill_(~good, 0.0)
         before = weights.clone()
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
         self.optimizer.step()
-        weights.copy_(torch.where(bad, before, weights))
+        weights.lerp_(before, 1.0 - good.to(weights.dtype))  # momentum moves them even without a gradient
         if self.ema is not None:
             decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
             self.average.lerp_(weights, 1 - decay)
         self.grad_norm = norm
+        self.good += good
         self.steps += 1
+
+    def diverged_at(self) -> int | None:
+        """The first bad step, counted from 0, or None; waits for the device."""
+        good = int(self.good)
+        return good if good < self.steps else None
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -93,7 +97,7 @@ class Player:
             tensors |= {f"average.{name}": value.clone() for name, value in self.net.state_dict().items()}
         slots = self.optimizer.state.get(self.weights, {})
         tensors |= {f"optimizer.{name}": torch.as_tensor(value).clone() for name, value in slots.items()}
-        return tensors | {"bad_at": self.bad_at.clone(), "steps": torch.tensor(self.steps)}
+        return tensors | {"good": self.good.clone(), "steps": torch.tensor(self.steps)}
 
     def restore(self, tensors: Tensors) -> None:
         """Take back what `state` gave.
@@ -109,7 +113,7 @@ class Player:
         self.optimizer.state.clear()
         if slots:
             self.optimizer.state[self.weights] = {k: v.to(device).clone() for k, v in slots.items()}
-        self.bad_at = tensors["bad_at"].to(device).clone()
+        self.good = tensors["good"].to(device).clone()
         self.steps = int(tensors["steps"])
 
     def _gradient(self, loss: Tensor) -> Tensor:

@@ -73,8 +73,8 @@ class Run:
 
     def diverged_at(self) -> int | None:
         """The step of the first non-finite loss or gradient, or None."""
-        bad = [int(player.bad_at) for player in self.players.values()]
-        return min((at for at in bad if at >= 0), default=None)
+        bad = [player.diverged_at() for player in self.players.values()]
+        return min((at for at in bad if at is not None), default=None)
 
     def judge(self, score: float) -> bool:
         """Note a validation score; whether it is the best yet (a NaN never is)."""

@@ -48,7 +48,7 @@ class Affine(Elementwise):
 
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._unpack(theta)
-        return torch.addcmul(shift, x, log_scale.exp()), log_scale
+        return x * log_scale.exp() + shift, log_scale
 
     def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._unpack(theta)

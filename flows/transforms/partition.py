@@ -19,7 +19,7 @@ def alternating(features: int, start: bool = True) -> Tensor:
 
 @final
 class Partition(nn.Module):
-    """Two sides of a mask. Evenly spaced sides are views: alternating and half masks copy nothing to split.
+    """Two sides of a mask. A side of a half mask is a view: to split copies nothing, to merge is one cat.
 
     Args:
         mask: True for the first side, bool (D,).
@@ -32,8 +32,7 @@ class Partition(nn.Module):
     (torch.Size([7, 3]), torch.Size([7, 2]), torch.Size([7, 5]))
     """
 
-    first: Tensor
-    second: Tensor
+    gather: Tensor
     restore: Tensor
 
     def __init__(self, mask: Tensor) -> None:
@@ -41,32 +40,20 @@ class Partition(nn.Module):
         first, second = mask.nonzero().flatten(), (~mask).nonzero().flatten()
         if not len(first) or not len(second):
             raise ValueError(f"a mask needs features on both sides, got {mask.tolist()}")
-        self.slices = _slice(first), _slice(second)
-        self.starts = bool(
-            mask[0]
-        )  # the side that holds feature 0 goes in front, so that halves need no gather
-        restore = torch.cat([first, second] if self.starts else [second, first]).argsort()
-        self.gathers = bool((restore != torch.arange(len(mask))).any())
-        for name, index in (("first", first), ("second", second), ("restore", restore)):
-            self.register_buffer(name, index, persistent=False)
+        self.swapped = not bool(mask[0])  # the side that holds feature 0 comes first in memory
+        sides = (second, first) if self.swapped else (first, second)
+        self.sizes = [len(side) for side in sides]
+        gather = torch.cat(sides)
+        self.halves = bool((gather == torch.arange(len(mask))).all())
+        self.register_buffer("gather", gather, persistent=False)
+        self.register_buffer("restore", gather.argsort(), persistent=False)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Both sides of x: (..., D) to (..., K) and (..., D - K)."""
-        first, second = self.slices
-        return (
-            x.index_select(-1, self.first) if first is None else x[..., first],
-            x.index_select(-1, self.second) if second is None else x[..., second],
-        )
+        front, back = (x if self.halves else x.index_select(-1, self.gather)).split(self.sizes, dim=-1)
+        return (back, front) if self.swapped else (front, back)
 
     def merge(self, first: Tensor, second: Tensor) -> Tensor:
         """What `split` took apart."""
-        x = torch.cat((first, second) if self.starts else (second, first), dim=-1)
-        return x.index_select(-1, self.restore) if self.gathers else x
-
-
-def _slice(index: Tensor) -> slice | None:
-    """The slice that takes these places, or None where they aren't evenly spaced."""
-    places = index.tolist()
-    step = places[1] - places[0] if len(places) > 1 else 1
-    even = range(places[0], places[-1] + 1, step)
-    return slice(even.start, even.stop, even.step) if places == [*even] else None
+        x = torch.cat((second, first) if self.swapped else (first, second), dim=-1)
+        return x if self.halves else x.index_select(-1, self.restore)

@@ -1,0 +1,56 @@
+"""What the documents show: fenced blocks, and the commands in them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("dataset.n_train=512", "dataset.n_val=64", "dataset.n_test=128", "logger.figures=0")
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# (\S+/\S+\.(?:py|yaml))\n")
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, what stands in it, and the file it is to be, if its first line says so."""
+
+    language: str
+    text: str
+    file: str | None
+
+
+def blocks(document: str) -> list[Block]:
+    """The blocks of a document, in order."""
+    found = []
+    for language, text in _BLOCK.findall(document):
+        file = _FILE.match(text)
+        found.append(Block(language, text[file.end() :] if file else text, file[1] if file else None))
+    return found
+
+
+def section(document: str, title: str) -> str:
+    """What stands under a heading, up to the next of its rank or above."""
+    start = re.search(rf"^(#+) {re.escape(title)}$", document, re.MULTILINE)
+    assert start, f"no section {title!r}"
+    rest = document[start.end() :]
+    end = re.search(rf"^#{{1,{len(start[1])}}} ", rest, re.MULTILINE)
+    return rest[: end.start()] if end else rest
+
+
+def short(command: str) -> list[str]:
+    """The arguments of a `python …` line; training takes three steps on little data.
+
+    A budget that the line itself gives becomes six steps, to be larger than the others'.
+    """
+    _, *arguments = shlex.split(command)
+    if arguments[0] != "train.py":
+        return arguments
+    steps = 6 if any(argument.startswith("trainer.max_steps=") for argument in arguments) else 3
+    return [*arguments, f"trainer.max_steps={steps}", *SMALL]
+
+
+def make_targets(makefile: str) -> dict[str, str]:
+    """Targets that a person may ask for, and what the Makefile says of each."""
+    return dict(re.findall(r"^([a-z][a-z-]*):.*?## (.*)$", makefile, re.MULTILINE))
