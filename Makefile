@@ -1,9 +1,9 @@
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-all check bench clean
+.PHONY: train test test-all check bench help clean
 
-train: .venv/.run          ## train the default and write its report
+train: .venv/.run          ## train the default and write its report; ARGS="…" is handed on
 	$(BIN)/python train.py $(ARGS)
 	$(BIN)/python evaluate.py run=latest
 
@@ -16,8 +16,8 @@ test-all: .venv/.dev       ## everything
 check: .venv/.dev          ## lint, format, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 
-bench: .venv/.run          ## measure against the peers, in an environment of their own
-	$(BIN)/python -m benchmarks.bench
+bench: .venv-bench/.run          ## measure against the peers, in an environment of their own
+	.venv-bench/bin/python -m benchmarks.bench $(ARGS)
 
 .venv/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -28,5 +28,13 @@ bench: .venv/.run          ## measure against the peers, in an environment of th
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
+.venv-bench/.run: requirements.txt benchmarks/requirements.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	touch $@
+
+help:                      ## these lines
+	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)$$/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
 clean:                     ## remove the environment; runs in outputs/ stay
-	rm -rf .venv
+	rm -rf .venv .venv-bench

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import runpy
 import sys
-from contextlib import contextmanager
+import tomllib
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
-import documents
 import pytest
-from documents import ROOT, Block, blocks, make_targets, section, short
+from documents import ROOT, blocks, make_targets, section, short
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -106,7 +107,9 @@ def test_the_readme_can_be_followed(toured):
 
 
 def test_the_readme_names_all_that_a_run_leaves(toured):
-    head, *lines = section(README, "What a run leaves").partition("```text\n")[2].partition("```")[0].splitlines()
+    head, *lines = (
+        section(README, "What a run leaves").partition("```text\n")[2].partition("```")[0].splitlines()
+    )
     run = toured / head
     named = [{path for path in run.glob(line.split()[0]) if path.is_file()} for line in lines]
     assert all(named), [line for line, files in zip(lines, named, strict=True) if not files]
@@ -158,5 +161,48 @@ def test_links_lead_somewhere(name):
 
 
 def test_the_map_shows_every_room():
-    shown = {line.split()[0].rstrip("/") for line in mapped(section(CONTRIBUTING, "The map"))}
-    rooms = [path for top in ("flows", "data") for path in (ROOT / top).rglob("*.py")]
+    [plan] = [block.text for block in blocks(section(CONTRIBUTING, "The map"))]
+    shown = {line.split()[0].rstrip("/") for line in plan.splitlines() if not line.startswith(" ")}
+    assert [path for path in shown if not (ROOT / path).exists()] == []
+    files = [ROOT / "train.py", ROOT / "evaluate.py"]
+    files += [
+        path
+        for top in ("flows", "data", "tests", "benchmarks", "docs")
+        for path in (ROOT / top).rglob("*.py")
+    ]
+    homeless = [path for path in files if not {path, path.parent} & {ROOT / name for name in shown}]
+    assert homeless == []
+
+
+def test_every_dependency_is_explained():
+    listed = re.findall(r"^- \*\*(.*?)\*\*:", section(CONTRIBUTING, "Why each dependency"), re.MULTILINE)
+    lines = [(ROOT / f"requirements{kind}.txt").read_text().splitlines() for kind in ("", "-dev")]
+    assert sorted(listed) == sorted(line.partition("==")[0] for line in sum(lines, []) if "==" in line)
+
+
+def test_every_command_of_contributing_is_run_somewhere():
+    run = {"A model", "A dataset", "An objective", "The picture"}  # here, and in test_extend.py
+    followed = [line for title in run for line in commands(section(CONTRIBUTING, title))]
+    for line in commands(CONTRIBUTING):
+        if line not in followed:
+            assert "make" in line.split()
+            obey(line)
+
+
+def commands(document):
+    return [
+        line for block in blocks(document) if block.language == "bash" for line in block.text.splitlines()
+    ]
+
+
+def test_variables_are_read_by_something():
+    code = "".join(path.read_text() for path in (ROOT / "tests").glob("test_golden.py"))
+    named = set(re.findall(r"FLOWLAB_\w+", README + CONTRIBUTING))
+    assert named
+    assert [name for name in named if name not in code] == []
+
+
+def test_the_changelog_is_of_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    [newest, *_] = re.findall(r"^## \[([^]]+)\] - \d{4}-\d\d-\d\d$", CHANGELOG, re.MULTILINE)
+    assert newest == version

@@ -1,0 +1,59 @@
+"""Measure all, keep the numbers in benchmarks/results/, write BENCHMARKS.md.
+
+`python -m benchmarks.bench steps` (or moons, or startup) measures that alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import moons, startup, steps
+from benchmarks.page import page
+from flows.training.facts import commit
+
+RESULTS = Path(__file__).parent / "results"
+MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
+    "steps": steps.measure,
+    "startup": startup.measure,
+    "moons": moons.measure,
+}
+
+
+def main(names: list[str]) -> None:
+    for name in names or MEASURES:
+        result = {"conditions": _conditions(), "results": MEASURES[name]()}
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        print(json.dumps(result["results"], indent=1))
+    found = {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in MEASURES}
+    (RESULTS.parents[1] / "BENCHMARKS.md").write_text(page(found))
+
+
+def _conditions() -> dict[str, Any]:
+    return {
+        "date": date.today().isoformat(),
+        "commit": commit(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "zuko", "nflows")},
+    }
+
+
+def _processor() -> str:
+    lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("Model name")), "unknown"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,33 @@
+"""How long the command line takes to answer."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {
+    "train.py --help": ("train.py", "--help"),
+    "train.py -sc query=bash": ("train.py", "-sc", "query=bash"),
+    "train.py --cfg job": ("train.py", "--cfg", "job"),
+}
+
+
+def measure(rounds: int = 7) -> dict[str, Any]:
+    """Median seconds of each command."""
+    return {
+        "seconds": {
+            name: round(statistics.median(_time(command) for _ in range(rounds)), 3)
+            for name, command in COMMANDS.items()
+        }
+    }
+
+
+def _time(command: tuple[str, ...]) -> float:
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
+    return time.perf_counter() - begin
