@@ -16,7 +16,7 @@ test-all: .venv/.dev       ## everything
 check: .venv/.dev          ## lint, format, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
 
-bench: .venv-bench/.run          ## measure against the peers, in an environment of their own
+bench: .venv-bench/.run    ## measure against the peers, in an environment of their own; writes BENCHMARKS.md
 	.venv-bench/bin/python -m benchmarks.bench $(ARGS)
 
 .venv/.run: requirements.txt
@@ -36,5 +36,5 @@ bench: .venv-bench/.run          ## measure against the peers, in an environment
 help:                      ## these lines
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)$$/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-clean:                     ## remove the environment; runs in outputs/ stay
+clean:                     ## remove the environments; runs in outputs/ stay
 	rm -rf .venv .venv-bench

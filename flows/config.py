@@ -198,12 +198,14 @@ def _call(
 
 
 def _try(optimizer: Any, arguments: Config, where: str) -> None:
-    """Make an optimizer of one number: torch checks ranges there, which no annotation tells."""
+    """Take one step in a vector: torch checks ranges, and what an optimizer can't do, only there."""
     from torch import nn, zeros
 
+    weights = nn.Parameter(zeros(1))
+    weights.grad = zeros(1)
     try:
-        optimizer([nn.Parameter(zeros(1, 1))], **arguments)
-    except (ValueError, RuntimeError) as error:
+        optimizer([weights], **arguments).step()
+    except (ValueError, RuntimeError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
 
 

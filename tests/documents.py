@@ -14,7 +14,7 @@ _FILE = re.compile(r"# (\S+/\S+\.(?:py|yaml))\n")
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, what stands in it, and the file it is to be, if its first line says so."""
+    """A fenced block: its language, its text, and the file it is to be if its first line says so."""
 
     language: str
     text: str
@@ -32,11 +32,19 @@ def blocks(document: str) -> list[Block]:
 
 def section(document: str, title: str) -> str:
     """What stands under a heading, up to the next of its rank or above."""
-    start = re.search(rf"^(#+) {re.escape(title)}$", document, re.MULTILINE)
-    assert start, f"no section {title!r}"
-    rest = document[start.end() :]
-    end = re.search(rf"^#{{1,{len(start[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
+    lines: list[str] = []
+    rank, fenced = 0, False
+    for line in document.splitlines(keepends=True):
+        fenced ^= line.startswith("```")
+        heading = None if fenced else re.match(r"(#+) (.*)\n", line)
+        if heading and len(heading[1]) <= rank:
+            break
+        if rank:
+            lines.append(line)
+        elif heading and heading[2] == title:
+            rank = len(heading[1])
+    assert rank, f"no section {title!r}"
+    return "".join(lines)
 
 
 def short(command: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -10,7 +10,7 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from flows.training.folder import flat
+from flows.training.folder import flat, free
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,30 +23,35 @@ class Board:
     Args:
         folder: Where event files go.
         config: Nested configuration.
-        metrics: Live scalars that the HPARAMS tab shows beside the configuration.
-        step: The last step that counts; later events of a process that died are purged.
+        step: The last step that counts; what a process that died wrote beyond it is purged.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], metrics: Sequence[str], step: int) -> None:
-        self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
-        self.writer.add_text("config", f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```", step)
-        # the session's own records, in the run's own writer: `add_hparams` would make a run of its own
-        experiment, start, self._end = hparams(
-            _hyperparameters(config), {_tag(name): 0.0 for name in metrics}
-        )
-        for summary in (experiment, start):
-            self._file.add_summary(summary)
+    def __init__(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
+        first = step + 1
+        self.writer = SummaryWriter(str(folder), purge_step=first)
+        self.writer.add_text("config", f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```", first)
+        # The session's records, in the run's own writer, for `add_hparams` would make a run of its own.
+        # Left out is the experiment's: it would fix the columns of a whole sweep by those of one run.
+        _, start, self._end = hparams(hyperparameters(config), {})
+        self._file.add_summary(start)
+        self.writer.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self.writer.add_scalar(_tag(name), value, step)
+        """Add a point to each curve, to be seen at once, and to outlive this process."""
+        for tag, value in values.items():
+            self.writer.add_scalar(tag, value, step)
+        self.writer.flush()
 
     def figures(self, step: int, figures: Mapping[str, Figure]) -> None:
         for name, figure in figures.items():
-            self.writer.add_figure(name, figure, step)
+            self.writer.add_figure(f"figures/{name}", figure, step)
+        self.writer.flush()
+
+    def finish(self) -> None:
+        """Say that all went well."""
+        self._file.add_summary(self._end)
 
     def close(self) -> None:
-        self._file.add_summary(self._end)
         self.writer.close()
 
     @property
@@ -54,14 +59,16 @@ class Board:
         return self.writer._get_file_writer()
 
 
-def _tag(name: str) -> str:
-    """val_nll as val/nll, nll as train/nll: TensorBoard groups by what stands before the slash."""
-    return f"val/{name.removeprefix('val_')}" if name.startswith("val_") else f"train/{name}"
-
-
-def _hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    return {
-        name: value if isinstance(value, bool | int | float | str) else str(value)
-        for name, value in flat(config)
-        if value is not None
-    }
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """What tells one run from another, in columns that read well: a target is its last name alone."""
+    columns: dict[str, int | float | str] = {}
+    for key, value in flat(config):
+        if value is None or key.endswith("_partial_") or free(key):
+            continue
+        if key.endswith("._target_"):
+            columns[key.removesuffix("._target_")] = value.rpartition(".")[2]
+        elif isinstance(value, bool):
+            columns[key] = str(value).lower()  # TensorBoard would show a number
+        else:
+            columns[key] = value if isinstance(value, int | float | str) else str(value)
+    return columns

@@ -11,17 +11,25 @@ from flows.core import Batch, Density
 
 
 def describe(model: nn.Module, batch: Batch) -> str:
-    """One line for each part that a batch passes through: name, kind, output shape, parameters."""
-    rows: list[tuple[str, str, str, str]] = []
+    """One line for each part that a batch passes through, indented below the part that calls it."""
+    rows = [["layer", "kind", "output", "parameters"]]
     names = {module: name for name, module in model.named_modules()}
+    callers: list[tuple[str, list[str]]] = [("", [])]
 
-    def note(module: nn.Module, _: Any, output: Any) -> None:
+    def enter(module: nn.Module, _: Any) -> None:
+        name, caller = names[module], callers[-1][0]
+        short = "  " * (len(callers) - 1) + name.removeprefix(f"{caller}.")
+        row = [short, type(module).__name__, "", f"{_parameters(module):,}"]
+        rows.append(row)
+        callers.append((name, row))
+
+    def leave(_: nn.Module, __: Any, output: Any) -> None:
         first = output if isinstance(output, Tensor) else output[0]
-        count = sum(p.numel() for p in module.parameters())
-        rows.append((names[module], type(module).__name__, str(tuple(first.shape)), f"{count:,}"))
+        callers.pop()[1][2] = str(tuple(first.shape))
 
     ours = [m for m in names if names[m] and not type(m).__module__.startswith("torch.")]
-    hooks = [module.register_forward_hook(note) for module in ours]
+    hooks = [module.register_forward_pre_hook(enter) for module in ours]
+    hooks += [module.register_forward_hook(leave) for module in ours]
     try:
         with torch.no_grad():
             if isinstance(model, Density):
@@ -29,13 +37,24 @@ def describe(model: nn.Module, batch: Batch) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    head = ("layer", "kind", "output", "parameters")
-    sizes = [max(len(row[k]) for row in [head, *rows]) for k in range(4)]
-    lines = [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)) for row in [head, *rows]
+    context = "" if batch.context is None else f", context {tuple(batch.context.shape)}"
+    total = f"parameters: {_parameters(model):,}"
+    return "\n".join([f"batch: x {tuple(batch.x.shape)}{context}", *_aligned(rows), total])
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """Columns of one width each, the last one of numbers to the right."""
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [
+                *(cell.ljust(size) for cell, size in zip(row, sizes[:-1], strict=False)),
+                row[-1].rjust(sizes[-1]),
+            ]
+        )
+        for row in rows
     ]
-    shapes = f"x {tuple(batch.x.shape)}" + (
-        "" if batch.context is None else f", context {tuple(batch.context.shape)}"
-    )
-    total = sum(p.numel() for p in model.parameters())
-    return "\n".join([f"batch: {shapes}", *(line.rstrip() for line in lines), f"parameters: {total:,}"])

@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,11 @@ def facts(runtime: Runtime) -> dict[str, Any]:
     return {
         "command": shlex.join(["python", *sys.argv]),
         "commit": commit(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "versions": {
+            "flowlab": _own_version(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
@@ -43,6 +48,10 @@ def commit() -> str | None:
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _own_version() -> str:
+    return tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def _git(*arguments: str) -> str:

@@ -28,34 +28,42 @@ class Folder:
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
 
-    def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-        """Take the directory for this configuration: a new run's, or the same run's to carry on.
+    def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
+        """See whether this configuration may run here: a new run, or the same one carried on.
 
         A larger budget, another logger and another device are allowed.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming every difference.
         """
-        budget_changed = False
-        if (self.path / "config.yaml").exists():
-            saved = yaml.safe_load((self.path / "config.yaml").read_text())
-            differences = _differences(saved, config)
-            budget_changed = any(name in _BUDGET for name in differences)
-            refused = {k: v for k, v in differences.items() if k not in _BUDGET and not k.startswith(_FREE)}
-            known = self.facts().get("data_hash")
-            if known != facts.get("data_hash"):
-                refused["data_hash"] = (known, facts.get("data_hash"))
-            if refused:
-                listed = "; ".join(f"{k} is {a} there and {b} here" for k, (a, b) in refused.items())
-                raise UserError(
-                    f"{self.path}: can't carry on, it holds another run: {listed}; give a new run_dir"
-                )
-        elif self.path.is_dir() and any(self.path.iterdir()):
-            raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
+        if not (self.path / "config.yaml").exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
+            return False
+        saved = yaml.safe_load((self.path / "config.yaml").read_text())
+        differences = _differences(saved, config)
+        refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
+        known = self.facts().get("data_hash", data_hash)
+        if known != data_hash:
+            refused["data_hash"] = (known, data_hash)
+        if refused:
+            listed = "; ".join(f"{name} is {a} there and {b} here" for name, (a, b) in refused.items())
+            raise UserError(
+                f"{self.path}: can't carry on, it holds another run: {listed}; give a new run_dir"
+            )
+        return any(name in _BUDGET for name in differences)
+
+    def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Take the directory for this configuration; where a run is carried on, note what has changed."""
         kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
         write_whole(self.path / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
-        self.note(**facts)
-        return budget_changed
+        before = self.facts()
+        given = json.loads(json.dumps(dict(facts)))  # tuples to lists, as they were read
+        changed = {name: fact for name, fact in given.items() if before.get(name) != fact}
+        if not before:
+            self.note(**facts)
+        elif changed:
+            self.note(resumed=[*before.get("resumed", []), {"step": before.get("step", 0), **changed}])
 
     def facts(self) -> dict[str, Any]:
         """What run.json says."""
@@ -67,16 +75,16 @@ class Folder:
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
 
 
+def free(name: str) -> bool:
+    """Whether a run stays the same run whatever the value of this dotted key."""
+    return name.startswith(_FREE)
+
+
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ."""
     left, right = dict(flat(a)), dict(flat(b))
     names = dict.fromkeys([*left, *right])
-    ignored = ("run_dir", "trusted_packages")
-    return {
-        name: (left.get(name), right.get(name))
-        for name in names
-        if left.get(name) != right.get(name) and not name.startswith(ignored)
-    }
+    return {name: (left.get(name), right.get(name)) for name in names if left.get(name) != right.get(name)}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Draw = Callable[[Any], Mapping[str, "Figure"]]  # of a model, whatever it can do
+
+_BAR = "{n_fmt}/{total_fmt} {bar} {remaining} left{postfix}"
+_SHORT = {"val_nll": "val", "val_kl_to_truth": "kl"}  # so that all fits beside the bar
+_VITALS = ("grad_norm", "lr", "steps_per_second")
 
 
 @final
@@ -52,7 +56,6 @@ class Monitor:
         folder: The run's directory.
         logger: What to show.
         config: The run's configuration, shown as text and as hyper-parameters.
-        metrics: Names of the live scalars that stand beside the hyper-parameters, such as "val_nll".
         draw: Figures of the model, by name.
         step: Where the run stands; what lies beyond was written by a process that died, and is dropped.
     """
@@ -62,7 +65,6 @@ class Monitor:
         folder: Path,
         logger: Logger,
         config: Mapping[str, Any],
-        metrics: Sequence[str] = (),
         draw: Draw | None = None,
         step: int = 0,
     ) -> None:
@@ -74,18 +76,21 @@ class Monitor:
         if logger.tensorboard:
             from flows.training.board import Board  # heavy, and not everyone wants it
 
-            self._board = Board(folder / "tensorboard", config, metrics, step)
+            self._board = Board(folder / "tensorboard", config, step)
         self._bar: tqdm[Any] | None = None
         self._since = (step, time.perf_counter())
-        self.latest: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
 
     @contextmanager
     def progress(self, step: int, steps: int) -> Iterator[None]:
         """Show a bar from step to steps, quiet where nobody watches; flush and close all at the end."""
         self._since = (step, time.perf_counter())
-        with tqdm(total=steps, initial=step, unit="step", disable=None, dynamic_ncols=True) as self._bar:
+        options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "disable": None, "dynamic_ncols": True}
+        with tqdm(total=steps, initial=step, **options) as self._bar:
             try:
                 yield
+                if self._board is not None:
+                    self._board.finish()
             finally:
                 self._table.close()
                 if self._board is not None:
@@ -107,16 +112,13 @@ class Monitor:
         if step > before and self.due(step):
             values = {**values, "steps_per_second": (step - before) / (now - begin)}
             self._since = (step, now)
-        self.latest |= values
+        self._latest |= values
         self._table.append(step, values)
         if self._board is not None:
-            self._board.scalars(step, values)
+            self._board.scalars(step, {_tag(name): value for name, value in values.items()})
         if self._bar is not None:
-            shown = ("nll", "val_nll", "val_kl_to_truth")
-            self._bar.set_postfix_str(
-                "  ".join(f"{k} {self.latest[k]:.4f}" for k in shown if k in self.latest)
-            )
-            self._bar.update(step - self._bar.n)
+            self._bar.n = step
+            self._bar.set_postfix_str(_summary(self._latest))
 
     def draw(self, step: int, model: nn.Module) -> None:
         """Draw the model; time spent so doesn't count as steps'."""
@@ -124,3 +126,24 @@ class Monitor:
         if self._draw is not None and self._board is not None:
             self._board.figures(step, self._draw(model))
         self._since = (self._since[0], self._since[1] + time.perf_counter() - begin)
+
+
+def _tag(name: str) -> str:
+    """val_nll as val/nll, nll as train/nll: TensorBoard groups by what stands before the slash.
+
+    Groups stand in alphabetical order there, and HPARAMS ticks the first five: losses before vitals.
+    """
+    if name.startswith("val_"):
+        return f"val/{name.removeprefix('val_')}"
+    return f"vitals/{name}" if name.endswith(_VITALS) else f"train/{name}"
+
+
+def _summary(values: Mapping[str, float]) -> str:
+    """What stands beside the bar: the speed, then losses."""
+    speed = [f"{values[name]:.0f} steps/s" for name in values if name == "steps_per_second"]
+    losses = [
+        f"{_SHORT.get(name, name)} {value:.4f}"
+        for name, value in values.items()
+        if not name.endswith(_VITALS)
+    ]
+    return ", ".join(speed + losses)

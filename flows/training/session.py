@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
@@ -14,26 +13,12 @@ from flows.training.describe import describe
 from flows.training.facts import facts
 from flows.training.folder import Folder
 from flows.training.monitor import Draw, Logger, Monitor
+from flows.training.outcome import Outcome
 from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.saved import Saved
 from flows.training.trainer import Trainer
 from flows.training.validation import Validation
-
-
-class Outcome(NamedTuple):
-    """Where a run came to."""
-
-    folder: Path
-    step: int
-    scores: dict[str, float]  # validation, of the best checkpoint
-
-    def __str__(self) -> str:
-        scores = "  ".join(f"{name} {score:.4f}" for name, score in self.scores.items())
-        return (
-            f"{scores or f'{self.step} steps'} | run {self.folder} | python evaluate.py run={self.folder}"
-            f" | tensorboard --logdir {self.folder}"
-        )
 
 
 def carry_out(
@@ -52,8 +37,7 @@ def carry_out(
     """
     folder = Folder(config["run_dir"])
     seed = config["seed"]
-    known = {"seed": seed, "data_hash": data_hash, "spec": dataset.spec._asdict()}
-    extended = folder.claim(config, {**facts(runtime), **known})
+    extended = folder.check(config, data_hash)
     weights = Saved(config["init_from"]).weights() if config["init_from"] else None
     run = trainer.start(model, dataset, runtime, seed, weights)
     validation = Validation(dataset, runtime)
@@ -67,17 +51,25 @@ def carry_out(
     if logger.describe:
         print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
     if not trainer.done(run):
-        monitor = Monitor(folder.path, logger, config, [f"val_{n}" for n in validation(run)], draw, run.step)
+        known = {"seed": seed, "data_hash": data_hash, "spec": dataset.spec._asdict()}
+        folder.claim(config, {**facts(runtime), **known})
+        monitor = Monitor(folder.path, logger, config, draw, run.step)
         folder.note(status="running", steps=run.steps)
         begin = time.perf_counter()
-        trainer.fit(run, validation, monitor)
-        spent = folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
-        folder.note(status=_status(run), step=run.step, seconds=round(spent, 2))
-    return Outcome(folder.path, run.step, _best_scores(run, validation, folder))
+        try:
+            trainer.fit(run, validation, monitor)
+        finally:
+            spent = folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
+            folder.note(status=_status(trainer, run), step=run.step, seconds=round(spent, 2))
+    return Outcome(folder.path, run.step, _best_scores(run, validation, folder), logger.tensorboard)
 
 
-def _status(run: Run) -> str:
-    return "finished" if run.step >= run.steps else "stopped early"
+def _status(trainer: Trainer, run: Run) -> str:
+    if run.diverged_at() is not None:
+        return "diverged"
+    if run.step >= run.steps:
+        return "finished"
+    return "stopped early" if trainer.done(run) else "interrupted"
 
 
 def _best_scores(run: Run, validation: Validation, folder: Folder) -> dict[str, float]:

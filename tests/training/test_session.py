@@ -1,0 +1,275 @@
+"""A run's directory and its life: claimed, carried on, extended, refused; and what is said at the end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+import torch
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from flows.errors import UserError
+from flows.models.realnvp import realnvp
+from flows.training import checkpoint, facts
+from flows.training.monitor import Logger
+from flows.training.outcome import Outcome
+from flows.training.session import carry_out
+from flows.training.table import read
+from flows.training.trainer import Trainer
+
+DATA = small.dataset()
+
+
+class Stopped(Exception):
+    """As if someone had pressed Ctrl-C."""
+
+
+def session(
+    folder: Path,
+    trainer: Trainer | None = None,
+    show: Logger = small.QUIET,
+    data_hash: str = "d0",
+    **keys: Any,
+) -> Outcome:
+    """One command's worth of training; `keys` are more of its configuration."""
+    trainer = trainer or small.trainer()
+    config = {"seed": 0, "run_dir": str(folder), "init_from": None, "model": {"width": 32}}
+    config["trainer"] = {"max_steps": trainer.max_steps, "keep": trainer.keep}
+    torch.manual_seed(0)
+    model = realnvp(DATA.spec, layers=2, width=32)
+    return carry_out(config | keys, model, DATA, trainer, small.RUNTIME, show, data_hash)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text())
+
+
+def at_step(trainer: Trainer, step: int, act: Any) -> Trainer:
+    """Once, before the turn after `step`, do something to the run."""
+    take_turn, done = trainer.take_turn, []
+
+    def turn(run):
+        if run.step == step and not done:
+            done.append(step)
+            act(run)
+        take_turn(run)
+
+    trainer.take_turn = turn
+    return trainer
+
+
+def stop(_):
+    raise Stopped
+
+
+def poison(run):
+    run.stream.source.x = run.stream.source.x * float("nan")
+
+
+def test_what_a_run_was_made_of_is_saved(tmp_path):
+    outcome = session(tmp_path / "run")
+    saved = record(tmp_path / "run")
+    assert set(saved) == {
+        *("command", "commit", "versions", "machine", "seed", "data_hash", "spec"),
+        *("status", "step", "steps", "seconds"),
+    }
+    assert saved["versions"]["torch"] == torch.__version__
+    assert saved["versions"]["flowlab"] == "0.1.0"
+    assert saved["machine"]["threads"] == torch.get_num_threads()
+    assert saved["commit"] == facts.commit()
+    assert (saved["seed"], saved["data_hash"]) == (0, "d0")
+    assert saved["spec"]["names"] == [*DATA.spec.names]
+    assert (saved["status"], saved["step"], saved["steps"]) == ("finished", 40, 40)
+    assert "run_dir" not in yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())  # it may be moved
+    assert outcome.scores.keys() == {"nll", "kl_to_truth"}
+
+
+def test_the_scores_are_those_of_the_best_checkpoint(tmp_path):
+    outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.3))  # so high that it gets worse again
+    scores = [float(row["val_nll"]) for row in read(tmp_path / "metrics.csv") if row["val_nll"]]
+    assert min(scores) < scores[-1]
+    assert outcome.scores["nll"] == pytest.approx(min(scores), abs=1e-6)
+
+
+def test_status_of_a_run_that_finishes(tmp_path):
+    seen = []
+    trainer = at_step(small.trainer(), 5, lambda _: seen.append(record(tmp_path)))
+    session(tmp_path, trainer)
+    assert [(facts["status"], facts["steps"]) for facts in seen] == [("running", 40)]
+    assert record(tmp_path)["status"] == "finished"
+
+
+def test_status_of_a_run_that_stops_early(tmp_path):
+    session(tmp_path, small.trainer(lr=0.0, patience=2))
+    assert (record(tmp_path)["status"], record(tmp_path)["step"]) == ("stopped early", 30)
+
+
+def test_status_of_a_run_that_diverges(tmp_path):
+    with pytest.raises(UserError, match="non-finite at step 24"):
+        session(tmp_path, at_step(small.trainer(), 23, poison))
+    assert record(tmp_path)["status"] == "diverged"
+    assert record(tmp_path)["seconds"] > 0
+
+
+def test_an_interrupted_run_carries_on_and_its_seconds_add_up(tmp_path):
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(), 25, stop))
+    first = record(tmp_path)
+    assert (first["status"], first["step"]) == ("interrupted", 25)
+    (tmp_path / "run.json").write_text(json.dumps(first | {"seconds": 1000.0}))
+    session(tmp_path)
+    saved = record(tmp_path)
+    assert (saved["status"], saved["step"]) == ("finished", 40)
+    assert saved["seconds"] >= 1000.0
+    assert "resumed" not in saved  # nothing had changed
+    steps = [row["step"] for row in read(tmp_path / "metrics.csv")]
+    assert steps == ["10", "20", "30", "40"]
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path):
+    first = session(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert session(tmp_path, show=Logger(tensorboard=False)).scores == first.scores
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_larger_budget_extends_and_what_changed_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    session(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", "trainer.max_steps=60"])
+    session(tmp_path, small.trainer(max_steps=60))
+    saved = record(tmp_path)
+    assert (saved["status"], saved["step"], saved["steps"]) == ("finished", 60, 60)
+    assert saved["command"] == "python train.py"
+    assert saved["resumed"] == [{"step": 40, "command": "python train.py trainer.max_steps=60"}]
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["trainer"]["max_steps"] == 60
+
+
+def test_a_budget_already_spent_is_refused_and_nothing_is_touched(tmp_path):
+    session(tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes(), record(tmp_path)
+    with pytest.raises(UserError, match="already at step 40, beyond this budget of 20"):
+        session(tmp_path, small.trainer(max_steps=20))
+    assert ((tmp_path / "config.yaml").read_bytes(), record(tmp_path)) == before
+
+
+def test_any_other_difference_is_refused_and_named(tmp_path):
+    session(tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes(), record(tmp_path)
+    with pytest.raises(UserError) as error:
+        session(tmp_path, small.trainer(max_steps=60), data_hash="d1", seed=1, model={"width": 64})
+    for difference in (
+        "seed is 0 there and 1 here",
+        "model.width is 32 there and 64 here",
+        "data_hash is d0 there and d1 here",
+    ):
+        assert difference in str(error.value)
+    assert "max_steps" not in str(error.value)
+    assert ((tmp_path / "config.yaml").read_bytes(), record(tmp_path)) == before
+
+
+def test_what_makes_no_difference_is_free(tmp_path):
+    session(tmp_path, small.trainer(keep=1), logger={"figures": 0}, runtime={"device": "cpu"})
+    with pytest.raises(UserError, match=r"runtime\.dtype"):
+        session(tmp_path, runtime={"device": "cpu", "dtype": "float64"})
+    session(
+        tmp_path, small.trainer(max_steps=60, keep=3), runtime={"device": "cuda"}, trusted_packages=["mine"]
+    )
+    assert record(tmp_path)["step"] == 60
+
+
+def test_weights_that_cannot_be_had_leave_the_folder_free(tmp_path):
+    with pytest.raises(UserError, match="not a run's directory"):
+        session(tmp_path / "run", init_from=str(tmp_path / "nowhere"))
+    assert not (tmp_path / "run").exists()
+    session(tmp_path / "run")
+
+
+def test_extended_weights_go_on_from_where_they_stood(tmp_path):
+    """In two parts with a constant rate, or in one: the same weights."""
+    for folder, budgets in (("parts", (30, 60)), ("whole", (60,))):
+        for steps in budgets:
+            session(tmp_path / folder, small.trainer(max_steps=steps, decay="constant"))
+    ours, theirs = (
+        checkpoint.read(tmp_path / folder / "checkpoints" / "last" / "00000060").tensors["model"]
+        for folder in ("parts", "whole")
+    )
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+# The commit
+
+
+def test_commit_of_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(facts, "_ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert facts.commit() is None
+    (tmp_path / "code.py").write_text("a = 1\n")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "first")):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    clean = facts.commit()
+    assert clean is not None
+    assert len(clean) == 40
+    (tmp_path / "notes.txt").write_text("not code\n")
+    assert facts.commit() == clean
+    (tmp_path / "code.py").write_text("a = 2\n")
+    assert facts.commit() == f"{clean}+changes"
+
+
+# The last line
+
+
+def test_the_last_line_says_it_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.training.outcome._EVALUATE", tmp_path / "evaluate.py")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none" / "python"))
+    outcome = Outcome(tmp_path / "outputs" / "a", 40, {"nll": 0.30251, "kl_to_truth": 0.0125})
+    line = "nll 0.3025  kl_to_truth 0.0125 | run outputs/a | python evaluate.py run=outputs/a"
+    assert str(outcome) == f"{line} | tensorboard --logdir outputs/a"
+    assert str(outcome._replace(board=False)) == line
+    assert str(outcome._replace(scores={})).startswith("40 steps | run outputs/a | ")
+
+
+def test_a_path_is_relative_where_that_is_shorter(tmp_path, monkeypatch):
+    deep = tmp_path.joinpath(*["deeper"] * 40)
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert f"run {tmp_path / 'run'} |" in str(Outcome(tmp_path / "run", 1, {}))
+    assert "run ../run |" in str(Outcome(deep.parent / "run", 1, {}))
+
+
+def test_programs_are_named_so_that_a_shell_finds_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "tensorboard"):
+        (programs / name).touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    line = str(Outcome(Path("a"), 1, {}))
+    assert " | .venv/bin/python " in line
+    assert " | .venv/bin/tensorboard --logdir a" in line
+    monkeypatch.setenv("PATH", str(programs))
+    line = str(Outcome(Path("a"), 1, {}))
+    assert " | python " in line
+    assert " | tensorboard --logdir a" in line
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "my run", "a,b", "x=1", "{a}", "it's", 'the "best"', "naïve", "a:b;c&d"]
+)
+def test_commands_can_be_pasted_whatever_the_folder_is_called(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, where, evaluate, board = map(shlex.split, str(Outcome(tmp_path / name, 1, {})).split(" | "))
+    assert where == ["run", name]
+    assert board[1:] == ["--logdir", name]
+    (override,) = OverridesParser.create().parse_overrides(evaluate[2:])
+    assert (override.key_or_group, override.value()) == ("run", name)
