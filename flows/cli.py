@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 import traceback
+from argparse import Namespace
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -97,7 +98,7 @@ class _Program:
                 raise
 
         try:
-            arguments = get_args_parser().parse_args()
+            arguments = _arguments()
             check_flags(arguments)
             program = hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)
             with _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
@@ -141,6 +142,14 @@ class _Program:
                 if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
                     (folder / "multirun.yaml").unlink()
                 folder.rmdir()
+
+
+def _arguments() -> Namespace:
+    """What was typed. Flags may stand among the keys; Hydra's own parser wants them at an end."""
+    arguments = get_args_parser().parse_intermixed_args()
+    flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+    sys.argv = [sys.argv[0], *arguments.overrides, *flags]
+    return arguments
 
 
 @contextmanager

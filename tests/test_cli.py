@@ -47,6 +47,12 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
+def test_flags_may_stand_among_the_keys(call, tmp_path):
+    status, _, err, ran = call("seed=3", "-m", "model.width=4,8", "run_dir=sweep")
+    assert (status, err) == (0, "")
+    assert [(config["seed"], config["model"]["width"]) for config in ran] == [(3, 4), (3, 8)]
+
+
 REFUSALS = [
     ("model=realnpv", "model=realnpv: no such option; did you mean model=realnvp? options: realnvp"),
     ("model=", "model=: no such option; options: "),

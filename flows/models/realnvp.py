@@ -12,8 +12,8 @@ from flows.types import PositiveFloat, PositiveInt
 
 def realnvp(
     spec: Spec,
-    layers: PositiveInt = 8,
-    width: PositiveInt = 64,
+    layers: PositiveInt = 16,
+    width: PositiveInt = 32,
     depth: PositiveInt = 2,
     activation: Activation = "relu",
     bound: PositiveFloat = 2.0,
