@@ -44,6 +44,7 @@ def carry_out(
     latest = checkpoint.newest(folder.checkpoints / "last")
     if latest is not None:
         run.restore(checkpoint.read(latest))
+        _mend_best(run, folder)
     if latest is None or extended:
         run.steps = trainer.budget(run, validation)
     if run.steps < run.step:
@@ -62,6 +63,13 @@ def carry_out(
             spent = folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
             folder.note(status=_status(trainer, run), step=run.step, seconds=round(spent, 2))
     return Outcome(folder.path, run.step, _best_scores(run, validation, folder), logger.tensorboard)
+
+
+def _mend_best(run: Run, folder: Folder) -> None:
+    """Write the best checkpoint that a crash came before."""
+    best = checkpoint.newest(folder.checkpoints / "best")
+    if run.best.step == run.step and (best is None or int(best.name) != run.step):
+        checkpoint.write(folder.checkpoints / "best", run.step, run.state())
 
 
 def _status(trainer: Trainer, run: Run) -> str:

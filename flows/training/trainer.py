@@ -122,7 +122,10 @@ class Trainer:
         if self.max_epochs is not None:
             limits.append(max(1, self.max_epochs * self.epoch(run) // len(self.objective.cycle)))
         if self.max_seconds is not None:
-            limits.append(max(1, int(self.max_seconds / self._rehearse(run, validation))))
+            begin = time.perf_counter()
+            step = self._rehearse(run, validation)
+            left = self.max_seconds - (time.perf_counter() - begin)
+            limits.append(max(1, int(left / step)))
         return min(limit for limit in limits if limit is not None)
 
     def epoch(self, run: Run) -> int:
@@ -146,20 +149,21 @@ class Trainer:
                 log = monitor.due(step) or last
                 if log or validate or save:
                     _stop_if_diverged(run, folder)
-                values = self._progress(run) if log else {}
+                values, better = self._progress(run) if log else {}, False
                 if validate:
                     scores = validation(run)
                     values |= {f"val_{name}": score for name, score in scores.items()}
                     # without validation data the latest is the best there is
-                    if run.judge(next(iter(scores.values()), -float(step))):
-                        checkpoint.write(folder / "best", step, run.state())
+                    better = run.judge(next(iter(scores.values()), -float(step)))
                 if values:
                     monitor.log(step, values)
                 if monitor.draws(step, run.steps):
                     with run.players["model"].averaged():
                         monitor.draw(step, run.players["model"].net)
-                if save or self.done(run):
+                if save or better or self.done(run):
                     checkpoint.write(folder / "last", step, run.state(), self.keep)
+                if better:  # after the last, so that a run never resumes before its best
+                    checkpoint.write(folder / "best", step, run.state())
 
     def done(self, run: Run) -> bool:
         """Whether the budget or the patience has ended."""

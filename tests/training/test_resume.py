@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,3 +140,15 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     assert done.returncode == 2
     assert "not empty and not a run's directory" in done.stderr
     assert [path.name for path in folder.iterdir()] == ["chapter1.txt"]
+
+
+def test_a_crash_between_last_and_best_is_mended(tmp_path):
+    folder = tmp_path / "run"
+    short = ("trainer.max_steps=10", "trainer.validate_every=10", "logger=csv")
+    assert train(folder, *short).returncode == 0
+    best = folder / "checkpoints" / "best" / "00000010"
+    before = (best / "model.safetensors").read_bytes()
+    shutil.rmtree(best)
+    done = train(folder, *short)
+    assert done.returncode == 0, done.stderr
+    assert (best / "model.safetensors").read_bytes() == before
