@@ -53,17 +53,26 @@ class Folder:
             )
         return any(name in _BUDGET for name in differences)
 
-    def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Take the directory for this configuration; where a run is carried on, note what has changed."""
+    def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any], step: int, steps: int) -> None:
+        """Take the directory for this configuration; where a run is carried on, note what has changed.
+
+        Args:
+            config: All that the run is told.
+            facts: All else that its result may depend on.
+            step: Where it stands.
+            steps: Its budget.
+        """
+        before, now = self.facts(), {"status": "running", "steps": steps}
+        given = json.loads(json.dumps(dict(facts)))  # tuples to lists, as they are read
+        changed = {name: fact for name, fact in given.items() if before.get(name) != fact}
+        if before and changed:
+            now["resumed"] = [*before.get("resumed", []), {"step": step, **changed}]
+        if before:
+            self.note(**now)  # before the configuration: until both are there, the budget is a changed one
         kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
         write_whole(self.path / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
-        before = self.facts()
-        given = json.loads(json.dumps(dict(facts)))  # tuples to lists, as they were read
-        changed = {name: fact for name, fact in given.items() if before.get(name) != fact}
         if not before:
-            self.note(**facts)
-        elif changed:
-            self.note(resumed=[*before.get("resumed", []), {"step": before.get("step", 0), **changed}])
+            self.note(**given, **now)
 
     def facts(self) -> dict[str, Any]:
         """What run.json says."""

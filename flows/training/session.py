@@ -45,17 +45,16 @@ def carry_out(
     if latest is not None:
         run.restore(checkpoint.read(latest))
         _mend_best(run, folder)
-    if latest is None or extended:
-        run.steps = trainer.budget(run, validation)
+    noted = folder.facts().get("steps")
+    run.steps = trainer.budget(run, validation) if extended or noted is None else noted
     if run.steps < run.step:
         raise UserError(f"{folder.path}: already at step {run.step}, beyond this budget of {run.steps}")
     if logger.describe:
         print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
     if not trainer.done(run):
         known = {"seed": seed, "data_hash": data_hash, "spec": dataset.spec._asdict()}
-        folder.claim(config, {**facts(runtime), **known})
+        folder.claim(config, {**facts(runtime), **known}, run.step, run.steps)
         monitor = Monitor(folder.path, logger, config, draw, run.step)
-        folder.note(status="running", steps=run.steps)
         begin = time.perf_counter()
         try:
             trainer.fit(run, validation, monitor)

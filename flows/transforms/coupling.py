@@ -27,6 +27,7 @@ class Coupling(Transform):
     Raises: ValueError if the mask is all True or all False.
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
+    >>> import torch
     >>> from flows.nets import MLP
     >>> from flows.transforms import Affine, alternating
     >>> z, ladj = Coupling(alternating(2), MLP(1, 2), Affine())(torch.zeros(7, 2))

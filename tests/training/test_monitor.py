@@ -118,11 +118,11 @@ def test_on_a_terminal_the_bar_shows_losses_speed_and_time_left(tmp_path, monkey
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         train(tmp_path, range(20, 40))
-        terminal.flush()
-        lines = os.read(ours, 100_000).decode().replace("\r", "\n").split("\n")
+        print("end", file=terminal, flush=True)
+        shown = os.read(ours, 100_000).decode().replace("\r", "\n").split("\n")
     os.close(ours)
-    assert lines[1].startswith("20/40 ")  # a run that carries on begins where it stood
-    last = [line for line in lines if line.strip()][-1]
+    first, *_, last, _ = lines = [line for line in shown if line.strip()]
+    assert first.startswith("20/40 ")  # a run that carries on begins where it stood
     assert last.startswith("40/40 ")
     assert " left, " in last
     assert " steps/s, nll 0.0250, val 3.0000, kl 0.5000" in last

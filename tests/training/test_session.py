@@ -152,6 +152,20 @@ def test_a_larger_budget_extends_and_what_changed_is_noted(tmp_path, monkeypatch
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["trainer"]["max_steps"] == 60
 
 
+def test_a_budget_is_fixed_once(tmp_path):
+    """Not again when a run is cut short before its first checkpoint, nor lost when an extension is."""
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(), 5, stop))
+    slower = small.trainer()
+    slower.budget = lambda run, validation: 13  # as seconds might come to
+    session(tmp_path, slower)
+    assert record(tmp_path)["step"] == 40
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(max_steps=60), 45, stop))
+    session(tmp_path, small.trainer(max_steps=60))
+    assert record(tmp_path)["step"] == 60
+
+
 def test_a_budget_already_spent_is_refused_and_nothing_is_touched(tmp_path):
     session(tmp_path)
     before = (tmp_path / "config.yaml").read_bytes(), record(tmp_path)
