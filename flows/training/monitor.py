@@ -140,10 +140,6 @@ def _tag(name: str) -> str:
 
 def _summary(values: Mapping[str, float]) -> str:
     """What stands beside the bar: the speed, then losses."""
-    speed = [f"{values[name]:.0f} steps/s" for name in values if name == "steps_per_second"]
-    losses = [
-        f"{_SHORT.get(name, name)} {value:.4f}"
-        for name, value in values.items()
-        if not name.endswith(_VITALS)
-    ]
-    return ", ".join(speed + losses)
+    speed = [f"{values['steps_per_second']:.0f} steps/s"] if "steps_per_second" in values else []
+    losses = [(_SHORT.get(name, name), value) for name, value in values.items() if not name.endswith(_VITALS)]
+    return ", ".join(speed + [f"{name} {value:.4f}" for name, value in losses])

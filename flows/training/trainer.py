@@ -137,33 +137,11 @@ class Trainer:
 
         Raises: UserError if the loss diverges, naming the step and the last good checkpoint.
         """
-        cycle, folder = len(self.objective.cycle), monitor.folder / "checkpoints"
-        save_every = self.checkpoint_every or max(1, self.epoch(run) // cycle)
         with monitor.progress(run.step, run.steps):
             while not self.done(run):
                 self.take_turn(run)
-                if run.turn % cycle:
-                    continue
-                step, last = run.step, run.step == run.steps
-                validate, save = step % self.validate_every == 0 or last, step % save_every == 0
-                log = monitor.due(step) or last
-                if log or validate or save:
-                    _stop_if_diverged(run, folder)
-                values, better = self._progress(run) if log else {}, False
-                if validate:
-                    scores = validation(run)
-                    values |= {f"val_{name}": score for name, score in scores.items()}
-                    # without validation data the latest is the best there is
-                    better = run.judge(next(iter(scores.values()), -float(step)))
-                if values:
-                    monitor.log(step, values)
-                if monitor.draws(step, run.steps):
-                    with run.players["model"].averaged():
-                        monitor.draw(step, run.players["model"].net)
-                if save or better or self.done(run):
-                    checkpoint.write(folder / "last", step, run.state(), self.keep)
-                if better:  # after the last, so that a run never resumes before its best
-                    checkpoint.write(folder / "best", step, run.state())
+                if run.turn % len(self.objective.cycle) == 0:
+                    self._look_up(run, validation, monitor)
 
     def done(self, run: Run) -> bool:
         """Whether the budget or the patience has ended."""
@@ -178,6 +156,29 @@ class Trainer:
         run.players[name].step(loss, self.schedule(run.step, run.steps))
         run.tally(logs)
         run.turn += 1
+
+    def _look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
+        """Between two steps, log, validate, draw and save what is due."""
+        step, last = run.step, run.step == run.steps
+        folder = monitor.folder / "checkpoints"
+        save_every = self.checkpoint_every or max(1, self.epoch(run) // len(self.objective.cycle))
+        log, validate, save = (monitor.due(step), step % self.validate_every == 0, step % save_every == 0)
+        if log or validate or save or last:
+            _stop_if_diverged(run, folder)
+        values, better = self._progress(run) if log or last else {}, False
+        if validate or last:
+            scores = validation(run)
+            values |= {f"val_{name}": score for name, score in scores.items()}
+            better = run.judge(next(iter(scores.values()), -float(step)))  # without scores the latest is best
+        if values:
+            monitor.log(step, values)
+        if monitor.draws(step, run.steps):
+            with run.players["model"].averaged():
+                monitor.draw(step, run.players["model"].net)
+        if save or better or self.done(run):
+            checkpoint.write(folder / "last", step, run.state(), self.keep)
+        if better:  # after the last, so that a run never resumes before its best
+            checkpoint.write(folder / "best", step, run.state())
 
     def _progress(self, run: Run) -> dict[str, float]:
         values = run.means()
