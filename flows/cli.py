@@ -90,6 +90,7 @@ class _Program:
                 self.refuse(error)  # here, since Hydra would write a line of its own
             try:
                 self.check(plain)
+                self.announce()
                 self.task(plain)
             except UserError as error:
                 self.refuse(error)
@@ -126,6 +127,13 @@ class _Program:
         if folder and "run_dir" in plain:
             plain["run_dir"] = str(folder)
         return plain
+
+    def announce(self) -> None:
+        """In a sweep, say which run this is."""
+        job = HydraConfig.get()
+        if job.mode == RunMode.MULTIRUN:
+            told = [override for override in job.overrides.task if not override.startswith("run_dir=")]
+            print(f"#{job.job.num}", *told, flush=True)
 
     def refuse(self, error: Exception) -> NoReturn:
         self.prune()

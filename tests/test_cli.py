@@ -127,7 +127,8 @@ def test_what_the_task_refuses_is_one_line_too(call, tmp_path):
 
     for flags in ([], ["-m"]):
         status, out, err, _ = call(*flags, "run_dir=a/b", task=task)
-        assert (status, out, err) == (2, "", "train.py: error: this pair can't work\n")
+        assert (status, err) == (2, "train.py: error: this pair can't work\n")
+        assert out == ("#0\n" if flags else "")
         assert files(tmp_path) == []
 
 
@@ -193,7 +194,8 @@ def test_run_dir_can_be_given(call, tmp_path):
 @pytest.mark.parametrize("given", [[], ["run_dir=mine"]], ids=["stamped", "given"])
 def test_each_run_of_a_sweep_has_its_folder(call, tmp_path, given):
     status, out, err, ran = call("-m", "seed=0,1", "model.width=4,8", *given)
-    assert (status, out, err) == (0, "", "")
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [f"#{k} seed={k // 2} model.width={(4, 8)[k % 2]}" for k in range(4)]
     assert [(c["seed"], c["model"]["width"]) for c in ran] == [(0, 4), (0, 8), (1, 4), (1, 8)]
     [sweep] = {str(Path(c["run_dir"]).parent) for c in ran}
     assert [c["run_dir"] for c in ran] == [f"{sweep}/{k}" for k in range(4)]

@@ -92,6 +92,17 @@ def test_latent_panels(shift):
     assert data.collections[0].get_facecolors().tolist() == latent.collections[0].get_facecolors().tolist()
 
 
+def test_latent_draws_bear_the_class_of_where_they_land():
+    x = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    figure = latent_panels(gaussian(), Batch(x.repeat(50, 1)), torch.arange(100) % 2, ("a", "b"), generator)
+    *_, noise = drawn(figure)
+    left = torch.tensor(noise.collections[0].get_offsets())[:, 0] < 0
+    colours = [tuple(colour) for colour in noise.collections[0].get_facecolors().tolist()]
+    assert len(set(colours)) == 2
+    assert len({(bool(side), colour) for side, colour in zip(left, colours, strict=True)}) == 2
+
+
 def test_grid_warp_ends_in_data_space():
     flow = Flow(
         Compose([gaussian(mean=5, std=2).transform, gaussian(std=3).transform]), StandardNormal((2,)).double()

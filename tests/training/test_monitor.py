@@ -119,9 +119,13 @@ def test_on_a_terminal_the_bar_shows_losses_speed_and_time_left(tmp_path, monkey
         monkeypatch.setattr(sys, "stderr", terminal)
         train(tmp_path, range(20, 40))
         print("end", file=terminal, flush=True)
-        shown = os.read(ours, 100_000).decode().replace("\r", "\n").split("\n")
+        shown = b""
+        while b"end" not in shown:
+            shown += os.read(ours, 10_000)
     os.close(ours)
-    first, *_, last, _ = lines = [line for line in shown if line.strip()]
+    first, *_, last, _ = lines = [
+        line for line in shown.decode().replace("\r", "\n").split("\n") if line.strip()
+    ]
     assert first.startswith("20/40 ")  # a run that carries on begins where it stood
     assert last.startswith("40/40 ")
     assert " left, " in last
@@ -241,13 +245,19 @@ def test_columns_grow_and_what_was_not_measured_is_empty(tmp_path):
 
 def test_a_table_taken_up_again_keeps_the_rows_that_count(tmp_path):
     path = tmp_path / "metrics.csv"
-    path.write_text("step,nll\n1,0.5\n2,0.25\n3,0.125\n4,0.0")  # a crash cut the last line short
+    path.write_text("step,nll\n1,0.5\n2,0.25\n3,0.125\n4,0.0625\n")
     table = Table(path, 2)
     table.append(3, {"nll": 7.0})
     table.close()
     assert path.read_text() == "step,nll\n1,0.5\n2,0.25\n3,7.0\n"
     Table(path).close()
     assert path.read_text() == "step\n"
+
+
+def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,nll\n1,0.5\n2,0.")
+    assert read(path) == [{"step": "1", "nll": "0.5"}]
 
 
 # A model

@@ -141,15 +141,17 @@ def test_a_finished_run_is_left_as_it_is(tmp_path):
 
 
 def test_a_larger_budget_extends_and_what_changed_is_noted(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    session(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", "trainer.max_steps=60"])
-    session(tmp_path, small.trainer(max_steps=60))
+    for steps in (40, 60, 80):
+        monkeypatch.setattr(sys, "argv", ["train.py", f"trainer.max_steps={steps}"])
+        session(tmp_path, small.trainer(max_steps=steps))
     saved = record(tmp_path)
-    assert (saved["status"], saved["step"], saved["steps"]) == ("finished", 60, 60)
-    assert saved["command"] == "python train.py"
-    assert saved["resumed"] == [{"step": 40, "command": "python train.py trainer.max_steps=60"}]
-    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["trainer"]["max_steps"] == 60
+    assert (saved["status"], saved["step"], saved["steps"]) == ("finished", 80, 80)
+    assert saved["command"] == "python train.py trainer.max_steps=40"
+    assert saved["resumed"] == [
+        {"step": 40, "command": "python train.py trainer.max_steps=60"},
+        {"step": 60, "command": "python train.py trainer.max_steps=80"},
+    ]
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["trainer"]["max_steps"] == 80
 
 
 def test_a_budget_is_fixed_once(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -26,9 +26,8 @@ def latent_panels(
 ) -> Figure:
     """Data and latent space side by side: points carried to the right, latent draws carried to the left.
 
-    Points are coloured by class, latent draws by their angle.
-
-    Of more than two features, the first two are shown.
+    Points are coloured by class, and latent draws by the class of the point nearest to where they land;
+    without classes, by their angle. Of more than two features, the first two are shown.
 
     Args:
         flow: What is shown.
@@ -37,8 +36,6 @@ def latent_panels(
         names: Names of the features.
         generator: Of the latent draws, where the flow lives.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     device, dtype = place(flow)
     z = latent(flow, batch)[:, :2]
     context = None if batch.context is None else batch.context.to(device, dtype)
@@ -48,15 +45,14 @@ def latent_panels(
         if given is None
         else flow.base.sample(1, given, generator)[0]
     )
-    drawn = flow.rsample(noise, context)[0].double().cpu()[:, :2]
+    drawn = flow.rsample(noise, context)[0].double().cpu()
     noise = noise.double().cpu()[:, :2]
-    turn = torch.atan2(noise[:, 1], noise[:, 0]) / (2 * math.pi) % 1
 
     figure, axes = panels(2, 2, 2.9)
     colours = class_colours(classes)
-    angles = LinearSegmentedColormap.from_list("angle", WHEEL)(turn.numpy())
-    clouds = (batch.x[:, :2], z, drawn, noise)
-    for each, points, colour in zip(axes, clouds, (colours, colours, angles, angles), strict=True):
+    landed = _angles(noise) if classes is None else class_colours(_nearest(drawn, batch.x, classes))
+    clouds = (batch.x[:, :2], z, drawn[:, :2], noise)
+    for each, points, colour in zip(axes, clouds, (colours, colours, landed, landed), strict=True):
         scatter(each, points, colour)
     data, latents = _square(window(batch.x[:, :2])), _square([*window(z, noise), (-3.2, 3.2)])
     titles = ("data x", "→  latent z", "generated x", "←  latent draws z")
@@ -67,6 +63,19 @@ def latent_panels(
         if not left:
             _circles(each)
     return figure
+
+
+def _nearest(drawn: Tensor, points: Tensor, classes: Tensor) -> Tensor:
+    """The class of the point (N, D) that is nearest to each draw (M, D)."""
+    return classes[torch.cdist(drawn, points.to(drawn)).argmin(1)]
+
+
+def _angles(z: Tensor) -> Sequence[Any]:
+    """A colour for each direction from the origin."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    turn = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi) % 1
+    return LinearSegmentedColormap.from_list("angle", WHEEL)(turn.numpy()).tolist()
 
 
 def _square(limits: list[tuple[float, float]]) -> list[tuple[float, float]]:
