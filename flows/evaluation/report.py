@@ -28,8 +28,9 @@ TITLES = {
 CAPTIONS = {
     "loss": "Negative log-likelihood while training, on training batches and on the validation part.",
     "latent": "Above, held-out points and the latents they are carried to: these should fill the circles "
-    "(one, two and three standard deviations) like a Gaussian. Below, latent draws coloured by angle, and "
-    "the points they generate.",
+    "(one, two and three standard deviations) like a Gaussian. Below, latent draws and the points they "
+    "generate, coloured like the held-out point nearest to where they land (by angle where there are no "
+    "classes).",
     "warp": "A regular grid over the latent plane, carried into data space. Blue lines start upright, orange "
     "ones level.",
     "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
