@@ -10,10 +10,9 @@ from flows.cli import entry  # the rest is imported where it is used, so that --
 @entry("evaluate")
 def evaluate(config: dict[str, Any]) -> None:
     """Do the task on what the run saved; nothing outside the allowlist is built, whatever the run names."""
-    from data.hash import data_hash
     from flows.evaluation.tasks import perform
 
-    perform(config, data_hash)
+    perform(config)
 
 
 if __name__ == "__main__":

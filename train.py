@@ -19,9 +19,9 @@ def train(config: dict[str, Any]) -> None:
     """Build dataset, model and trainer; fit; print where the results are."""
     import torch
 
-    from data.hash import data_hash
     from flows.config import build
     from flows.evaluation import figures
+    from flows.training.fingerprint import fingerprint
     from flows.training.session import carry_out
 
     trusted = config["trusted_packages"]
@@ -38,7 +38,7 @@ def train(config: dict[str, Any]) -> None:
         trainer,
         runtime,
         logger,
-        data_hash=data_hash(dataset.source("train")),
+        data_hash=fingerprint(dataset.source("train")),
         draw=lambda density: figures.training_figures(density, dataset),
     )
     figures.save_losses(outcome.folder)

@@ -15,18 +15,23 @@ from data.mixture import Mixture
 from data.shapes import Box, Gaussians, Ring, ribbon
 from data.toy import Toy
 from flows.core import Flow
-from flows.types import FiniteFloat, Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+from flows.types import Fraction, PositiveInt, Seed
 
 Few = Annotated[int, Field(ge=1, le=16)]
+# bounds between which every density, drawn in float32 too, keeps its digits
+Length = Annotated[float, Field(ge=1e-3, le=1e3)]
+Slope = Annotated[float, Field(ge=-100, le=100)]
+Spread = Annotated[float, Field(ge=1e-3, le=10)]
+Turns = Annotated[float, Field(ge=1e-3, le=100)]
 
 
 def moons(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    noise: PositiveFloat = 0.05,
+    noise: Length = 0.05,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Two interleaved half-circles of radius 1, drawn by scikit-learn.
 
@@ -54,10 +59,10 @@ def circles(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    noise: PositiveFloat = 0.05,
+    noise: Length = 0.05,
     factor: Fraction = 0.5,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """A circle of radius 1 around a smaller one, drawn by scikit-learn.
 
@@ -81,10 +86,10 @@ def rings(
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
     rings: Few = 4,
-    radius: PositiveFloat = 3.0,
-    noise: PositiveFloat = 0.08,
+    radius: Length = 3.0,
+    noise: Length = 0.08,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Concentric rings, equally far apart and equally likely.
 
@@ -107,10 +112,10 @@ def eight_gaussians(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    radius: PositiveFloat = 2.8,
-    noise: PositiveFloat = 0.35,
+    radius: Length = 2.8,
+    noise: Length = 0.35,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Eight equal Gaussians on a circle.
 
@@ -135,10 +140,10 @@ def gaussian_grid(
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
     side: Few = 5,
-    spacing: PositiveFloat = 2.0,
-    noise: PositiveFloat = 0.05,
+    spacing: Length = 2.0,
+    noise: Length = 0.05,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Equal Gaussians on a square grid about the origin: narrow modes, easily lost.
 
@@ -163,12 +168,12 @@ def pinwheel(
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
     arms: Few = 5,
-    radius: PositiveFloat = 2.0,
-    length: PositiveFloat = 0.6,
-    noise: PositiveFloat = 0.2,
-    rate: FiniteFloat = 0.4,
+    radius: Length = 2.0,
+    length: Length = 0.6,
+    noise: Length = 0.2,
+    rate: Slope = 0.4,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Long Gaussians pointing outwards, twisted about the origin.
 
@@ -198,11 +203,11 @@ def spirals(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    turns: PositiveFloat = 1.5,
-    radius: PositiveFloat = 3.2,
-    noise: PositiveFloat = 0.1,
+    turns: Turns = 1.5,
+    radius: Length = 3.2,
+    noise: Length = 0.1,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Two arms that leave the origin in opposite directions, drawn in proportion to their radius.
 
@@ -230,8 +235,8 @@ def swiss_roll(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    noise: PositiveFloat = 0.2,
-    seed: NonNegativeInt = 0,
+    noise: Length = 0.2,
+    seed: Seed = 0,
 ) -> Toy:
     """A rolled-up line, seen from its side: scikit-learn's, divided by 5.
 
@@ -259,9 +264,9 @@ def checkerboard(
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
     cells: Few = 4,
-    extent: PositiveFloat = 4.0,
+    extent: Length = 4.0,
     labels: bool = False,
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
 ) -> Toy:
     """Uniform on every other square of a board, zero on the rest.
 
@@ -292,10 +297,10 @@ def banana(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    width: PositiveFloat = 1.5,
-    bend: FiniteFloat = 0.3,
-    noise: PositiveFloat = 0.4,
-    seed: NonNegativeInt = 0,
+    width: Length = 1.5,
+    bend: Slope = 0.3,
+    noise: Length = 0.4,
+    seed: Seed = 0,
 ) -> Toy:
     """A Gaussian bent along a parabola: x ~ N(0, width²), y ~ N(bend·(x² - width²), noise²).
 
@@ -318,8 +323,8 @@ def funnel(
     n_train: PositiveInt = 30_000,
     n_val: PositiveInt = 5_000,
     n_test: PositiveInt = 20_000,
-    spread: PositiveFloat = 1.5,
-    seed: NonNegativeInt = 0,
+    spread: Spread = 1.5,
+    seed: Seed = 0,
 ) -> Toy:
     """A Gaussian that widens upwards: y ~ N(0, spread²), x ~ N(0, exp(y)).
 

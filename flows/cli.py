@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flows.composition import Loader, check_flags
 from flows.errors import UserError
-from flows.refusals import explain
+from flows.refusals import explain, lacks_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,8 @@ class _Program:
             except UserError as error:
                 self.refuse(error)
             except Exception as error:
+                if lacks_memory(error):
+                    self.refuse(error)
                 self.bugs.append(error)
                 raise
 

@@ -26,6 +26,15 @@ from omegaconf.errors import OmegaConfBaseException
 from flows.errors import UserError
 
 Check = Callable[[Any], None]
+_EMPTY = {
+    "callbacks": "Hydra would run what they name; leave them empty",
+    "job_logging.root": "Hydra would run what its handlers name; only hydra/job_logging=none",
+    "hydra_logging.root": "Hydra would run what its handlers name; only hydra/hydra_logging=none",
+    "job.env_set": "other programs would heed it, git for one; set variables in the shell",
+    "job.env_copy": "other programs would heed it, git for one; set variables in the shell",
+    "job.chdir": "a run stays in the folder it was called in; leave it out",
+    "output_subdir": "a run writes its own config.yaml; leave it out",
+}
 _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -82,7 +91,14 @@ class Loader(ConfigLoaderImpl):
             raise UserError(f"configuration: {type(error).__name__}: {error}") from error
         _check_hydra(config)
         _check_trusted(config, self.typed)
+        if config.hydra.mode == RunMode.MULTIRUN and "run_dir" not in config:
+            raise UserError("-m: no sweep here, its jobs would write over each other; call once for each")
         self.missing += _folders(config, run_mode)
+        return config
+
+    def _compose_config_from_defaults_list(self, *args: Any, **kwargs: Any) -> DictConfig:
+        config = super()._compose_config_from_defaults_list(*args, **kwargs)
+        _open(config)
         return config
 
     def get_group_options(
@@ -106,17 +122,36 @@ class Loader(ConfigLoaderImpl):
         return config
 
 
+def _open(node: Any) -> None:
+    """Let keys be given that a file leaves out, wherever a target's signature will judge them."""
+    for key in node:
+        inner = node._get_node(key)
+        if key == "hydra" or not OmegaConf.is_dict(inner) or not isinstance(inner._value(), dict):
+            continue  # empty, missing or a reference
+        if "_target_" in inner:
+            OmegaConf.set_struct(inner, False)
+        else:
+            _open(inner)
+
+
 def _check_hydra(config: DictConfig) -> None:
     """Let Hydra build nothing but its launcher and its sweeper, which it takes from its plugins alone."""
-    if config.hydra.callbacks:
-        raise UserError("hydra.callbacks: Hydra would run what they name; leave them empty")
-    for key in ("job_logging", "hydra_logging"):
-        if OmegaConf.select(config, f"hydra.{key}.root") is not None:
-            raise UserError(f"hydra/{key}: Hydra would run what its handlers name; only hydra/{key}=none")
+    # as written: a reference could mean something else by the time it is used
+    written: Any = OmegaConf.to_container(config, resolve=False)
+    for key, why in _EMPTY.items():
+        if _within(written["hydra"], key):
+            raise UserError(f"hydra.{key}: {why}")
     for key in ("launcher", "sweeper"):
         plugin: Any = OmegaConf.to_container(config.hydra[key], resolve=True)
         if any(map(_names_target, plugin.values())):
             raise UserError(f"hydra.{key}: a _target_ inside it is not allowed")
+
+
+def _within(written: Any, key: str) -> Any:
+    """What stands at a dotted key, or what stands in its way."""
+    for part in key.split("."):
+        written = written.get(part) if isinstance(written, dict) else written
+    return written
 
 
 def _names_target(value: Any) -> bool:

@@ -16,8 +16,8 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from flows.errors import UserError
 from flows.targets import admits, fields, locate, makes, target
-from flows.types import NonNegativeInt
-from flows.wording import choose, show, words
+from flows.types import Seed
+from flows.wording import choose, nearest, show, words
 
 Config = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ class Experiment(TypedDict, total=False):
     trainer: Any
     runtime: Any
     logger: Any
-    seed: NonNegativeInt
+    seed: Seed
     run_dir: str
     init_from: str | None
     trusted_packages: list[str]
@@ -181,7 +181,8 @@ def _call(
             raise UserError(f"{where}.{k}: given by the program; leave it out")
         if k not in takes and (not open_ended or str(k).startswith("_")):
             free = [option for option in takes if option not in given]
-            raise UserError(f"{where}.{k}: no such key; {choose(str(k), free, 'keys', f'{where}.')}")
+            drop = "" if nearest(str(k), free) else f"; where a file gives it, ~{where}.{k} drops it"
+            raise UserError(f"{where}.{k}: no such key; {choose(str(k), free, 'keys', f'{where}.')}{drop}")
     for k, field in takes.items():
         if field.required and not later and k not in values and k not in given:
             raise _missing(f"{where}.{k}", field.annotation)

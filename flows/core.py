@@ -191,11 +191,11 @@ class Flow(Density):
     def initialise(self, batch: Batch) -> None:
         if self.normaliser is not None and batch.context is not None:
             self.normaliser.initialise(Batch(batch.context))
-        self.transform.initialise(Batch(batch.x, self._normalise(batch.context)))
+        self.transform.initialise(Batch(batch.x, self.normalise(batch.context)))
 
     def latent(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z (*batch, *shape) and log |det dz/dx| (*batch,)."""
-        return self.transform(x, self._normalise(context))
+        return self.transform(x, self.normalise(context))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         z, ladj = self.latent(x, context)
@@ -203,7 +203,7 @@ class Flow(Density):
 
     def rsample(self, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Carry draws of the base to data space: x (*batch, *shape) and its log q (*batch,)."""
-        context = self._normalise(context)
+        context = self.normalise(context)
         x, ladj = self.transform.inverse(noise, context)
         return x, self.base.log_prob(noise) - ladj
 
@@ -212,10 +212,11 @@ class Flow(Density):
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         z = self.base.sample(n, context, generator)
-        context = self._normalise(context)
+        context = self.normalise(context)
         if context is not None:
             context = context.expand(n, *context.shape)
         return self.transform.inverse(z, context)[0]
 
-    def _normalise(self, context: Tensor | None) -> Tensor | None:
+    def normalise(self, context: Tensor | None) -> Tensor | None:
+        """The context as the transform sees it."""
         return context if self.normaliser is None or context is None else self.normaliser(context)[0]

@@ -20,9 +20,25 @@ def explain(error: BaseException) -> str:
     return " ".join(" ".join(lines).split())
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether Python, numpy or torch was asked for more memory than there is."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError | ValueError | TypeError) and bool(_NO_MEMORY.search(str(error)))
+    )
+
+
+_NO_MEMORY = re.compile(
+    "can't allocate memory|not enough memory|out of memory"
+    "|Storage size calculation overflowed|Overflow when unpacking"
+    "|Maximum allowed size exceeded|array is too big"
+)
+
+
 def _explain(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
+    if lacks_memory(error):
+        return "not enough memory for this; ask for fewer examples, smaller batches or a smaller model"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={option}: no such option; {choose(option, error.options, 'options', f'{group}=')}"

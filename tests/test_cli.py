@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 import yaml
 
 from flows.cli import CONF, entry, stamp
@@ -54,7 +56,7 @@ def test_flags_may_stand_among_the_keys(call, tmp_path):
 
 
 REFUSALS = [
-    ("model=realnpv", "model=realnpv: no such option; did you mean model=realnvp? options: realnvp"),
+    ("model=realnpv", "model=realnpv: no such option; did you mean model=realnvp? options: "),
     ("model=", "model=: no such option; options: "),
     ("model=3", "a group takes the name of an option"),
     ("experiment=nope", "experiment=nope: no such option"),
@@ -67,6 +69,14 @@ REFUSALS = [
     ("width=3", "width: no such key; did you mean model.width?"),
     ("sede=3", "sede: no such key; did you mean seed?"),
     ("trainer.optimizer.lrr=3", "did you mean trainer.optimizer.lr?"),
+    ("trainer.optimizer._target_=torch.optim.SGD", "gives it, ~trainer.optimizer.betas drops it"),
+    ("seed=9223372036854775808", "expected int >= 0 and < 9223372036854775808"),
+    ("dataset.seed=99999999999999999999", "expected int >= 0 and < 9223372036854775808"),
+    ("runtime.threads=100000000000", "expected int >= 1 and <= 1024 or null"),
+    ("dataset.noise=1e300", "dataset.noise=1e+300: expected float >= 0.001 and <= 1000.0"),
+    ("dataset.noise=1e-300", "dataset.noise=1e-300: expected float >= 0.001 and <= 1000.0"),
+    ("hydra.job.chdir=true", "hydra.job.chdir: a run stays"),
+    ("hydra.output_subdir=x", "hydra.output_subdir: a run writes"),
     ("+trainer.optimizer.lrr=3", "did you mean trainer.optimizer.lr?"),
     ("dataset@other=moons", "dataset@other: no such group"),
     ("model.width=wide", "model.width='wide': expected int >= 1"),
@@ -75,7 +85,7 @@ REFUSALS = [
     ("model.width=", "model.width='': expected int >= 1"),
     ("model.width=null", "model.width=null: expected int >= 1"),
     ("model.width=???", "model.width: missing value; give model.width=VALUE (int >= 1)"),
-    ("model.width.x=3", "model.width.x: no such key"),
+    ("model.width.x=3", "model.width={x: 3}: expected int >= 1"),
     ("model.width=${nothing}", "model.width: Interpolation key 'nothing' not found"),
     ("trainer.optimizer.lr=-1", "trainer.optimizer: Invalid learning rate: -1"),
     ("seed=-1", "seed=-1: expected int >= 0"),
@@ -118,7 +128,52 @@ def test_a_refusal_is_one_line_and_leaves_nothing(call, tmp_path, flags, argumen
 def test_a_sweep_is_checked_whole_before_its_first_run(call, tmp_path):
     status, _, err, ran = call("-m", "seed=0,-1")
     assert (status, ran, files(tmp_path)) == (2, [], [])
-    assert err == "train.py: error: seed=-1: expected int >= 0\n"
+    assert err == "train.py: error: seed=-1: expected int >= 0 and < 9223372036854775808\n"
+
+
+@pytest.mark.parametrize("key", ["trainer.optimizer.amsgrad", "+trainer.optimizer.amsgrad"])
+def test_every_key_of_a_signature_can_be_given(call, key):
+    status, _, err, ran = call(f"{key}=true")
+    assert (status, err) == (0, "")
+    assert ran[0]["trainer"]["optimizer"]["amsgrad"] is True
+
+
+def test_another_optimizer_can_be_named(call):
+    dropped = [f"~trainer.optimizer.{key}" for key in ("betas", "fused")]
+    given = ["trainer.optimizer._target_=torch.optim.SGD", "trainer.optimizer.momentum=0.9"]
+    status, _, err, ran = call(*given, *dropped)
+    assert (status, err) == (0, "")
+    assert ran[0]["trainer"]["optimizer"]["momentum"] == 0.9
+
+
+HUGE = {
+    "list": lambda: [0] * 2**60,
+    "numpy": lambda: numpy.empty(2**60),
+    "numpy's range": lambda: numpy.arange(10**20),
+    "torch": lambda: torch.empty(2**55),
+    "torch's product": lambda: torch.empty(2**40, 2**40),
+    "torch's sizes": lambda: torch.empty(10**20),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_too_little_memory_is_one_line(call, tmp_path, name):
+    status, _, err, _ = call(task=lambda config: HUGE[name]())
+    assert (status, files(tmp_path)) == (2, [])
+    assert err.startswith("train.py: error: not enough memory for this; ask for fewer examples")
+    assert err.count("\n") == 1
+
+
+def test_only_what_has_a_run_dir_is_swept(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "-m", "seed=0,1"])
+    ran = []
+    with pytest.raises(SystemExit) as leaving:
+        entry("evaluate")(ran.append)()
+    out, err = capsys.readouterr()
+    assert (leaving.value.code, out, ran, files(tmp_path)) == (2, "", [], [])
+    assert err.startswith("evaluate.py: error: -m: no sweep here")
+    assert err.count("\n") == 1
 
 
 def test_what_the_task_refuses_is_one_line_too(call, tmp_path):
@@ -161,7 +216,7 @@ def test_full_errors_show_a_traceback(call, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main()
     err = capsys.readouterr().err
-    assert err.startswith("train.py: error: seed=-1: expected int >= 0\nTraceback")
+    assert err.startswith("train.py: error: seed=-1: expected int >= 0 and < 9223372036854775808\nTraceback")
     assert "in check_all" in err
 
 

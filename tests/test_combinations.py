@@ -15,6 +15,7 @@ from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
 FEW = ("dataset.n_train=600", "dataset.n_val=100", "dataset.n_test=100")
+REFUSED: set[tuple[str, str, str]] = set()  # dataset, model, trainer that can't go together
 LABELLED = [name for name in zoo.names("dataset") if "labels" in zoo.node("dataset", name)]
 
 
@@ -24,11 +25,12 @@ LABELLED = [name for name in zoo.names("dataset") if "labels" in zoo.node("datas
 )
 def test_three_steps_or_one_line(tmp_path, dataset, model, trainer):
     choice = (f"dataset={dataset}", f"model={model}", f"trainer={trainer}")
-    try:
-        composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
-    except UserError as refusal:
-        assert "\n" not in str(refusal)
+    if (dataset, model, trainer) in REFUSED:
+        with pytest.raises(UserError) as refusal:
+            composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
+        assert "\n" not in str(refusal.value)
         return
+    composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
     rows = read(tmp_path / "run" / "metrics.csv")
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert all(math.isfinite(float(row["nll"])) for row in rows)

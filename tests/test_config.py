@@ -7,6 +7,7 @@ import math
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Annotated, get_args, get_origin
 
 import pytest
 import torch
@@ -313,7 +314,7 @@ def test_an_experiment_is_checked_whole():
         ("modle", "x", "modle: no such key; did you mean model?"),
         ("seed", -1, "seed=-1: expected int >= 0"),
         ("seed", "one", "seed='one': expected int >= 0"),
-        ("seed", "???", "seed: missing value; give seed=VALUE (int >= 0)"),
+        ("seed", "???", "seed: missing value; give seed=VALUE (int >= 0 and < 9223372036854775808)"),
         ("run_dir", 3, "run_dir=3: expected str"),
         ("init_from", 3, "init_from=3: expected str or null"),
         ("trusted_packages", "mine", "trusted_packages='mine': expected a list of str"),
@@ -383,3 +384,30 @@ def test_every_option_of_every_group_is_seen():
         "task",
         "hydra",
     }
+
+
+ENDS = [
+    (file.stem, key, end)
+    for file in sorted((CONF / "dataset").glob("*.yaml"))
+    for key, field in fields(target(f"data.toys.{file.stem}", ("data",), "dataset"))[0].items()
+    if get_origin(field.annotation) is Annotated and get_args(field.annotation)[0] is float
+    for bound in get_args(field.annotation)[1].metadata
+    for end in [getattr(bound, "ge", getattr(bound, "le", None))]
+    if end is not None
+]
+
+
+@pytest.mark.parametrize(("name", "key", "end"), ENDS)
+def test_a_dataset_is_sound_at_its_bounds(name, key, end):
+    """Or says that its noise is too small."""
+    try:
+        truth = build({"_target_": f"data.toys.{name}", key: end}, "dataset").truth
+    except UserError as error:
+        assert "is too small to integrate" in str(error)
+        return
+    generator = torch.Generator().manual_seed(0)
+    assert truth.log_prob(truth.sample(64, generator=generator)).isfinite().all()
+
+
+def test_all_bounds_are_seen():
+    assert {("rings", "noise", 1e-3), ("funnel", "spread", 10), ("banana", "bend", -100)} <= set(ENDS)

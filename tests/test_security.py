@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from hydra._internal.utils import _locate
 from flows.cli import CONF, entry
 from flows.config import PLACES, build, check_all
 from flows.errors import UserError
+from flows.training import facts
 
 EVIL = "from pathlib import Path\nPath({marker!r}).touch()\ndef run(*args, **kwargs): ...\n"
 MODULES = ("evil_module", "evil_package", "hydra_plugins.evil")
@@ -174,12 +176,12 @@ def call(monkeypatch, capsys, *arguments):
     assert err.count("\n") == 1
 
 
-def plain_hydra(monkeypatch, *arguments):
+def plain_hydra(monkeypatch, *arguments, task=lambda _: None):
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     handlers = logging.root.handlers[:]
     with suppress(Exception):  # what a payload gives is no launcher: too late
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(lambda _: None)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
     logging.root.handlers = handlers
 
 
@@ -246,3 +248,52 @@ def test_no_option_of_a_folder_runs_a_payload(marker, tmp_path, monkeypatch, cap
     call(monkeypatch, capsys, "--config-dir=conf", "model=evil")
     assert not marker.exists()
     assert not any(name in sys.modules for name in MODULES)
+
+
+GIT = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "core.fsmonitor",
+    "GIT_CONFIG_VALUE_0": "touch marker; false",
+}
+
+
+@pytest.fixture
+def checkout(marker, tmp_path, monkeypatch):
+    """A repository where what git heeds would make a marker of its own."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    user = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], [*user, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    (folder / "file").touch()
+    subprocess.run(["git", "add", "file"], cwd=folder, check=True)
+    monkeypatch.setattr(facts, "_ROOT", folder)
+    return folder / "marker"
+
+
+def status_of(folder):
+    subprocess.run(["git", "-C", str(folder), "status"], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "hydra_node",
+    [
+        {"job": {"env_set": GIT}},
+        {"job": {"env_set": "${hydra.sweeper.params}"}, "sweeper": {"params": GIT}},
+    ],
+)
+def test_no_file_sets_what_git_heeds(checkout, tmp_path, monkeypatch, capsys, hydra_node):
+    write(tmp_path, "experiment/evil", {"hydra": hydra_node})
+    arguments = ["--config-dir=conf", "experiment=evil"]
+    call(monkeypatch, capsys, *arguments)
+    plain_hydra(monkeypatch, *arguments, task=lambda _: status_of(checkout.parent))
+    assert checkout.exists()
+
+
+def test_git_runs_no_command_that_an_environment_names(checkout, monkeypatch):
+    for key, value in GIT.items():
+        monkeypatch.setenv(key, value)
+    assert str(facts.commit()).endswith("+changes")
+    assert not checkout.exists()
+    status_of(checkout.parent)
+    assert checkout.exists()

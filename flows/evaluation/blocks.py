@@ -11,6 +11,7 @@ from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
 from flows.errors import UserError
 
 BLOCK = 8192
+CONTEXTS = 8
 
 
 def place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -28,6 +29,14 @@ def spread(size: int, limit: int) -> Tensor:
     tensor([0, 2, 4, 6])
     """
     return torch.linspace(0, size - 1, min(size, limit), dtype=torch.float64).round().long()
+
+
+def some_contexts(context: Tensor | None) -> Tensor | None:
+    """Up to eight distinct contexts of (N, *context_shape)."""
+    if context is None:
+        return None
+    kinds = context.unique(dim=0)
+    return kinds[spread(len(kinds), CONTEXTS)]
 
 
 def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generator) -> Batch:

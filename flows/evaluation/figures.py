@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Dataset, Density, Flow, Part
-from flows.evaluation.blocks import examples, place, samples, spread
+from flows.evaluation.blocks import examples, place, samples, some_contexts, spread
 from flows.evaluation.plots import densities, grid_warp, latent_panels, loss_curves, sample_panels
 from flows.files import write_whole
 from flows.training.saved import Saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-CONTEXTS = 8
 
 
 def training_figures(
@@ -63,14 +61,6 @@ def shown_classes(dataset: Dataset, part: Part, points: int) -> Tensor | None:
     """The class of each of the points that `examples` gives."""
     classes = None if dataset.source(part) is None else dataset.classes(part)
     return None if classes is None else classes[spread(len(classes), points)]
-
-
-def some_contexts(context: Tensor | None) -> Tensor | None:
-    """Up to eight distinct contexts of (N, *context_shape)."""
-    if context is None:
-        return None
-    kinds = context.unique(dim=0)
-    return kinds[spread(len(kinds), CONTEXTS)]
 
 
 def save_losses(run: Path) -> Path:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Dataset, Density, Flow
-from flows.evaluation.blocks import examples, latent, log_prob, samples, spread
+from flows.evaluation.blocks import examples, latent, log_prob, samples, some_contexts, spread
 from flows.evaluation.metrics import (
     bootstrap,
     disjoint_halves,
@@ -18,8 +18,6 @@ from flows.evaluation.metrics import (
     sample_chi2,
     truth_ratio,
 )
-
-CONTEXTS = 8  # contexts that draws are tested under, one by one
 
 
 class Measured(NamedTuple):
@@ -55,11 +53,9 @@ def measure(
     if len(test.x) > 1:
         metrics |= _distance(density, test, pairs, generator)
     if len(dataset.spec.shape) == 1 and dataset.spec.shape[0] <= 2 and not any(dataset.spec.quantum or ()):
-        kinds = None if test.context is None else test.context.unique(dim=0)
-        kinds = None if kinds is None else kinds[spread(len(kinds), CONTEXTS)]
-        metrics["sample_chi2_p"] = sample_chi2(density, kinds, generator).p
+        metrics["sample_chi2_p"] = sample_chi2(density, some_contexts(test.context), generator).p
     if dataset.truth is not None:
-        metrics |= truth_ratio(density, dataset.truth, test.context, generator).keys("truth_ratio")
+        metrics |= truth_ratio(density, dataset.truth, test.context, generator).flat("truth_ratio")
     return Measured(metrics, _warnings(metrics))
 
 
@@ -67,13 +63,13 @@ def _likelihood(
     density: Density, truth: Density | None, test: Batch, generator: torch.Generator
 ) -> dict[str, float]:
     log_p = log_prob(density, test)
-    metrics = bootstrap(-log_p, generator).keys("nll")
+    metrics = bootstrap(-log_p, generator).flat("nll")
     if truth is None:
         return metrics
     log_truth = log_prob(truth, test)
     # Point by point, so that the scatter of the truth's own entropy cancels.
     kl = bootstrap(log_truth - log_p, generator)
-    return metrics | {"nll_floor": -log_truth.mean().item()} | kl.keys("kl_to_truth")
+    return metrics | {"nll_floor": -log_truth.mean().item()} | kl.flat("kl_to_truth")
 
 
 def _gaussianity(flow: Flow, test: Batch, pairs: int, generator: torch.Generator) -> dict[str, float]:

@@ -53,7 +53,7 @@ class Step(NamedTuple):
     command: str
 
 
-def report(
+def page(
     name: str,
     summary: str,
     metrics: Mapping[str, float],

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flows.config import build
-from flows.core import Dataset, Density, Source
+from flows.core import Dataset, Density
 from flows.errors import UserError
+from flows.training.fingerprint import fingerprint
 from flows.training.saved import Saved
 
 OUTPUTS = Path("outputs")
-Digest = Callable[[Source], str]
 
 
 class Opened(NamedTuple):
@@ -42,7 +42,7 @@ def find(run: str, outputs: Path = OUTPUTS) -> Path:
     return max(runs, key=lambda path: ((path / "run.json").stat().st_mtime_ns, path))
 
 
-def open_run(path: Path, checkpoint: str, trusted: Sequence[str], digest: Digest) -> Opened:
+def open_run(path: Path, checkpoint: str, trusted: Sequence[str]) -> Opened:
     """Load a run's model and rebuild its dataset; warns if the data is no longer what it was trained on.
 
     Only targets that `flows.config` allows are built, whatever the run's files name.
@@ -51,19 +51,15 @@ def open_run(path: Path, checkpoint: str, trusted: Sequence[str], digest: Digest
         path: The run's directory.
         checkpoint: "best" or "last".
         trusted: Packages of the user's own, from the command line.
-        digest: Names the data of a source, as the one saved with the run does.
 
     Raises: UserError if the run can't be read or what it names isn't allowed.
     """
     saved = Saved(path)
-    for part in ("model", "dataset"):
-        if not isinstance(saved.config, dict) or part not in saved.config:
-            raise UserError(f"{path / 'config.yaml'}: says nothing of the {part}, so the run can't be opened")
     density = saved.density(checkpoint, tuple(trusted))
     dataset = build(saved.config["dataset"], "dataset", trusted=tuple(trusted))
     warnings = []
     train, known = dataset.source("train"), saved.facts.get("data_hash")
-    if known is not None and train is not None and digest(train) != known:
+    if known is not None and train is not None and fingerprint(train) != known:
         warnings.append(
             "the data has changed since this run was trained: its hash is not the one saved with the run"
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -30,26 +30,29 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     """Write `folder`/{step}, then drop all but the newest `keep` there.
 
     Files are written beside, flushed, and renamed as one directory, so a crash leaves the old
-    checkpoints or the new one too, and never a part.
+    checkpoints or the new one too, and never a part. One process at a time may write to a folder.
     """
     path = folder / f"{step:08d}"
-    beside = folder / f".{path.name}.{os.getpid()}.tmp"
+    for stale in folder.glob(".*.tmp"):  # of a process that died
+        shutil.rmtree(stale)
+    beside, aside = folder / f".{path.name}.tmp", folder / f".{path.name}.old.tmp"
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     manifest = {"step": step, "sha256": {name: _digest(data) for name, data in files.items()}}
     files["manifest.json"] = json.dumps(manifest, indent=1).encode()
-    shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         for name, data in files.items():
             write_through(beside / name, data)
         sync_folder(beside)
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            path.rename(aside)
         beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
     sync_folder(folder)
-    for old in [*steps(folder)][keep:]:
+    for old in [other for other in steps(folder) if other != path][max(0, keep - 1) :]:
         shutil.rmtree(old)
     return path
 
@@ -57,18 +60,20 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
 def read(path: Path) -> Checkpoint:
     """Read a checkpoint, every file checked against its SHA-256.
 
-    Raises: UserError if a file is missing or differs from what was written.
+    Raises: UserError if a file is missing, differs from what was written, or can't be understood.
     """
     try:
-        digests: Mapping[str, str] = json.loads((path / "manifest.json").read_bytes())["sha256"]
+        digests = dict(json.loads((path / "manifest.json").read_bytes())["sha256"])
         files = {name: (path / Path(name).name).read_bytes() for name in digests}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for name, data in files.items():
+            if _digest(data) != digests[name]:
+                raise UserError(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
+        state = json.loads(files.pop("state.json"))
+        return Checkpoint({Path(name).stem: load(data) for name, data in files.items()}, state)
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"{path}: not a whole checkpoint ({error})") from error
-    for name, data in files.items():
-        if _digest(data) != digests[name]:
-            raise UserError(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
-    state = json.loads(files.pop("state.json"))
-    return Checkpoint({Path(name).stem: load(data) for name, data in files.items()}, state)
 
 
 def newest(folder: Path) -> Path | None:
@@ -82,10 +87,18 @@ def newest(folder: Path) -> Path | None:
     return None
 
 
+def drop_beyond(folder: Path, step: int) -> None:
+    """Remove what a life that won't be continued wrote after this step."""
+    for path in [*steps(folder)]:
+        if int(path.name) > step:
+            shutil.rmtree(path)
+
+
 def steps(folder: Path) -> Iterator[Path]:
     """Checkpoints of a folder, newest first."""
-    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
-    return (folder / name for name in sorted((n for n in names if n.isdigit()), key=int, reverse=True))
+    entries = folder.iterdir() if folder.is_dir() else ()
+    found = [path for path in entries if path.name.isascii() and path.name.isdecimal()]
+    return iter(sorted(found, key=lambda path: int(path.name), reverse=True))
 
 
 def _digest(data: bytes) -> str:

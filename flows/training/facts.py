@@ -56,5 +56,9 @@ def _own_version() -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, check=True
+        # what watches files for git is a command, which an environment could name
+        ["git", "-c", "core.fsmonitor=false", "-C", str(_ROOT), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -12,6 +15,7 @@ import yaml
 from flows.errors import UserError
 from flows.files import write_whole
 
+_LOCK = ".lock"
 _FREE = ("run_dir", "logger.", "runtime.device", "trainer.keep", "trusted_packages")
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
@@ -37,10 +41,10 @@ class Folder:
         Raises: UserError if anything else differs, naming every difference.
         """
         if not (self.path / "config.yaml").exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and any(entry.name != _LOCK for entry in self.path.iterdir()):
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
-        saved = yaml.safe_load((self.path / "config.yaml").read_text())
+        saved = self._read("config.yaml", yaml.safe_load)
         differences = _differences(saved, config)
         refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
         known = self.facts().get("data_hash", data_hash)
@@ -74,14 +78,47 @@ class Folder:
         if not before:
             self.note(**given, **now)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out; a lock that a dead process left is no lock.
+
+        Raises: UserError if another process holds the directory.
+        """
+        absent = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / _LOCK
+        with path.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise UserError(f"{self.path}: process {lock.read().strip()} is training here") from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+                if absent and not any(self.path.iterdir()):
+                    self.path.rmdir()
+
     def facts(self) -> dict[str, Any]:
         """What run.json says."""
-        path = self.path / "run.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return self._read("run.json", json.loads) if (self.path / "run.json").exists() else {}
 
     def note(self, **facts: Any) -> None:
         """Add to run.json."""
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
+
+    def _read(self, name: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+        try:
+            found = parse((self.path / name).read_text())
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise UserError(f"{self.path / name}: can't be read ({' '.join(str(error).split())})") from error
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path / name}: holds no keys; it is damaged")
+        return found
 
 
 def free(name: str) -> bool:

@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
         parts = [
             scores or f"{self.step} steps",
             f"run {shlex.quote(run)}",
-            shlex.join([_program("python"), _near(_EVALUATE), f"run={_hydra(run)}"]),
+            shlex.join([_program("python"), _near(_EVALUATE), override("run", run)]),
         ]
         if self.board:
             parts.append(shlex.join([_program("tensorboard"), "--logdir", run]))
@@ -52,8 +52,15 @@ def _program(name: str) -> str:
     return name if not ours.exists() or shutil.which(name) == str(ours) else _near(ours)
 
 
-def _hydra(value: str) -> str:
-    """A value as Hydra's grammar wants it: in quotes of its own if it has more than plain characters."""
-    if re.fullmatch(r"[\w./+@%-]+", value, re.ASCII):
-        return value
-    return '"' + value.replace('"', '\\"') + '"'
+def override(key: str, value: str) -> str:
+    """An override that gives this text, whatever is in it: one argument, before a shell's own quoting.
+
+    >>> print(override("run", "outputs/a"), override("run", "b,1"), override("run", "10"))
+    run=outputs/a run="b,1" run="10"
+    """
+    # without a slash it might be read as a number, or as null
+    if re.fullmatch(r"[\w./+@%-]*/[\w./+@%-]*", value, re.ASCII):
+        return f"{key}={value}"
+    # the grammar reads a backslash as one that escapes only where it leads to a quote
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and '\\"'), value)
+    return f'{key}="{escaped}"'

@@ -50,8 +50,8 @@ class Player:
     def step(self, loss: Tensor, rate: float = 1.0) -> None:
         """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate.
 
-        From the first non-finite loss or gradient on, weights stay as they are and `good` counts no
-        further. Nothing here waits for the device.
+        From the first non-finite loss, gradient or weight on, weights stay as they were before it and
+        `good` counts no further. Nothing here waits for the device.
         """
         weights, grad = self.weights.detach(), self._gradient(loss)
         norm = torch.linalg.vector_norm(grad)
@@ -63,7 +63,8 @@ class Player:
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
         self.optimizer.step()
-        weights.lerp_(before, 1.0 - good.to(weights.dtype))  # momentum moves them even without a gradient
+        good &= torch.linalg.vector_norm(weights) < torch.inf
+        weights.copy_(torch.where(good, weights, before))  # momentum moves them even without a gradient
         if self.ema is not None:
             decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
             self.average.lerp_(weights, 1 - decay)

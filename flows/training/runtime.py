@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
+from pydantic import Field
 
 from flows.errors import UserError
-from flows.types import PositiveInt
+
+Threads = Annotated[int, Field(ge=1, le=1024)]
 
 
 @final
@@ -26,7 +28,7 @@ class Runtime:
         self,
         device: Literal["auto", "cpu", "cuda"] = "auto",
         dtype: Literal["float32", "float64"] = "float32",
-        threads: PositiveInt | None = 1,
+        threads: Threads | None = 1,
     ) -> None:
         found = torch.cuda.is_available()
         if device == "cuda" and not found:

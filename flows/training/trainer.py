@@ -123,7 +123,7 @@ class Trainer:
             limits.append(max(1, self.max_epochs * self.epoch(run) // len(self.objective.cycle)))
         if self.max_seconds is not None:
             begin = time.perf_counter()
-            step = self._rehearse(run, validation)
+            step = self._rehearse(run, validation, min(0.5, 0.05 * self.max_seconds))
             left = self.max_seconds - (time.perf_counter() - begin)
             limits.append(max(1, int(left / step)))
         return min(limit for limit in limits if limit is not None)
@@ -187,14 +187,14 @@ class Trainer:
         model = run.players["model"]
         return values | {"lr": model.rates[0] * self.schedule(max(0, run.step - 1), run.steps)}
 
-    def _rehearse(self, run: Run, validation: Validation) -> float:
+    def _rehearse(self, run: Run, validation: Validation, seconds: float) -> float:
         """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
         before = run.state()
-        for _ in range(20):
+        for _ in range(10):
             self.take_turn(run)
         run.means()  # waits for the device
         turns, begin = 0, time.perf_counter()
-        while turns < 400 and (turns < 5 or time.perf_counter() - begin < 0.5):
+        while turns < 5 or time.perf_counter() - begin < seconds:
             self.take_turn(run)
             turns += 1
         run.means()

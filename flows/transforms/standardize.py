@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Transform
+from flows.errors import UserError
 
 
 @final
@@ -18,7 +19,7 @@ class Standardize(Transform):
         shape: Shape of one x.
 
     Shapes: x, z (..., *shape); ladj (...).
-    Raises: ValueError from `initialise` if a feature is constant.
+    Raises: UserError from `initialise` if a feature, of x or of a context, is constant or not finite.
 
     >>> standardize = Standardize((2,))
     >>> standardize.initialise(Batch(torch.randn(100, 2)))
@@ -39,7 +40,10 @@ class Standardize(Transform):
         x = batch.x.double()  # float32 sums of large values would lose the variance
         mean, std = x.mean(0), x.std(0, correction=0)
         if not bool((std > 0).all() & std.isfinite().all()):
-            raise ValueError(f"can't standardise a constant or non-finite feature: std {std.tolist()}")
+            raise UserError(
+                f"training data: a constant or non-finite feature, so no unit for it: std {std.tolist()}; "
+                "use more examples, or leave the feature out"
+            )
         self.mean.copy_(mean)
         self.std.copy_(std)
 

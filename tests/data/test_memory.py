@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-import data.hash
-from data.hash import data_hash
 from data.memory import InMemory
+from flows.training import fingerprint as module
+from flows.training.fingerprint import fingerprint
 
 DEVICES = [
     "cpu",
@@ -81,9 +81,9 @@ def test_refuses_nothing_and_unequal_lengths():
 
 
 def test_hash_sees_every_number(source, monkeypatch):
-    monkeypatch.setattr(data.hash, "ROWS", 4)
-    base = data_hash(source)
-    assert base == data_hash(InMemory(source.x.clone(), source.context.clone()))
+    monkeypatch.setattr(module, "ROWS", 4)
+    base = fingerprint(source)
+    assert base == fingerprint(InMemory(source.x.clone(), source.context.clone()))
     last = source.x.clone()
     last[-1, -1] += 1e-12
     variants = [
@@ -94,4 +94,4 @@ def test_hash_sees_every_number(source, monkeypatch):
         InMemory(source.x.reshape(10, 1, 2), source.context),
         source.to(torch.device("cpu"), torch.float32),
     ]
-    assert len({base, *map(data_hash, variants)}) == len(variants) + 1
+    assert len({base, *map(fingerprint, variants)}) == len(variants) + 1

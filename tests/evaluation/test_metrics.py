@@ -1,10 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from gaussians import Wrong, gaussian
 from scipy import stats
 
+from data import toys
 from data.mixture import Mixture
 from data.shapes import Gaussians
 from flows.evaluation.metrics import (
@@ -16,6 +18,8 @@ from flows.evaluation.metrics import (
     sample_chi2,
     truth_ratio,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def generator(seed=0):
@@ -117,6 +121,35 @@ def test_chi2_is_calibrated_where_draws_and_density_agree(features):
 )
 def test_chi2_flags_a_sampler_that_disagrees_with_its_density(wrong):
     assert sample_chi2(wrong, None, generator()).p < 1e-6
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "conf" / "dataset").glob("*.yaml"))])
+def test_chi2_acquits_the_truth_of_every_dataset(name):
+    truth = getattr(toys, name)(n_train=10, n_val=10, n_test=10).truth
+    assert sample_chi2(truth, None, generator()).p > 1e-4
+
+
+def grid(noise):
+    return toys.gaussian_grid(n_train=10, n_val=10, n_test=10, noise=noise).truth
+
+
+def test_chi2_judges_modes_that_are_narrow_beside_its_cells():
+    right, wrong = sample_chi2(grid(0.02), None, generator()), Wrong(grid(0.024), grid(0.02))
+    assert right.degrees > 20  # most modes are told apart
+    assert right.p > 1e-4
+    assert sample_chi2(wrong, None, generator()).p < 1e-6
+
+
+def test_chi2_does_not_accuse_where_modes_are_too_narrow_to_judge():
+    assert not sample_chi2(grid(0.005), None, generator()).p < 1e-4
+
+
+def test_chi2_joins_the_cells_that_no_quadrature_knows(monkeypatch):
+    known = sample_chi2(grid(0.02), None, generator())
+    monkeypatch.setattr("flows.evaluation.metrics.agreement.NODES", (8, 12))
+    joined = sample_chi2(grid(0.02), None, generator())
+    assert joined.degrees < known.degrees
+    assert joined.p > 1e-4
 
 
 def test_chi2_under_contexts():

@@ -168,6 +168,16 @@ def test_densities_in_one_dimension_are_curves():
     }
 
 
+def test_a_dollar_in_a_name_is_no_formula():
+    name, batch = r"a_$\frac$_b", Batch(torch.randn(50, 2).double())
+    drawn(loss_curves({name: ROWS, f"{name}2": ROWS}))
+    drawn(densities({name: gaussian()}, None, batch, (name, name), resolution=8))
+    drawn(densities({name: gaussian(1)}, None, Batch(batch.x[:, :1]), (name,), resolution=8))
+    drawn(sample_panels(batch.x, batch.x, (name, name)))
+    drawn(latent_panels(gaussian(), batch, None, (name, name), torch.Generator().manual_seed(0)))
+    drawn(grid_warp(gaussian(), (name, name)))
+
+
 def test_samples_stand_in_equal_axes():
     real, far = torch.randn(200, 2), torch.randn(200, 2) + 50
     left, right = drawn(sample_panels(real, far, ("a", "b")))

@@ -9,7 +9,8 @@ from gaussians import Drawn, gaussian
 from flows.evaluation.figures import training_figures
 from flows.evaluation.meaning import rows
 from flows.evaluation.measure import measure
-from flows.evaluation.report import Step, comparison, report
+from flows.evaluation.report import Step, comparison
+from flows.evaluation.report import page as written
 
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 
@@ -41,7 +42,7 @@ def measured():
 @pytest.fixture(scope="module")
 def page(measured):
     metrics, figures = measured
-    return report(
+    return written(
         "a <script>run</script>",
         "gaussian on draws",
         metrics,
@@ -112,7 +113,7 @@ def test_each_figure_has_a_caption_and_a_name_for_those_who_do_not_see_it(page):
 
 def test_numbers_that_are_not_finite_are_shown():
     nan = float("nan")
-    page = report("a", "", {"nll": float("inf"), "nll_low": nan, "nll_high": nan}, {}, [], {}, {}, [])
+    page = written("a", "", {"nll": float("inf"), "nll_low": nan, "nll_high": nan}, {}, [], {}, {}, [])
     assert "∞" in page
 
 

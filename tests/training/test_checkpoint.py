@@ -36,6 +36,30 @@ def test_retention_keeps_the_newest(tmp_path):
     assert checkpoint.newest(tmp_path) == tmp_path / "00000100"
 
 
+def test_what_is_written_stays_whatever_else_there_is(tmp_path):
+    checkpoint.write(tmp_path, 40, content(40), keep=1)
+    path = checkpoint.write(tmp_path, 10, content(10), keep=1)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name] == ["00000010"]
+
+
+def test_what_a_dead_process_left_is_swept(tmp_path):
+    (tmp_path / ".00000003.tmp").mkdir(parents=True)
+    checkpoint.write(tmp_path, 4, content(4))
+    checkpoint.write(tmp_path, 4, content(5))  # again, in the place of the old one
+    assert [found.name for found in tmp_path.iterdir()] == ["00000004"]
+    assert checkpoint.read(tmp_path / "00000004").state == {"turn": 5}
+
+
+@pytest.mark.parametrize("manifest", ["{}", '{"sha256": ["a"]}', "3", '{"sha256": {}}'])
+def test_a_manifest_that_makes_no_sense_is_no_checkpoint(tmp_path, manifest):
+    path = checkpoint.write(tmp_path, 1, content(1))
+    (path / "manifest.json").write_text(manifest)
+    (tmp_path / "²").mkdir()
+    with pytest.raises(UserError):
+        checkpoint.read(path)
+    assert checkpoint.newest(tmp_path) is None
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "state.json"])
 def test_damage_is_found_and_the_one_before_taken(tmp_path, name):
     for step in (1, 2):

@@ -78,10 +78,19 @@ def test_a_bad_step_never_reaches_the_weights(bad):
     weights, average = player.weights.detach().clone(), player.average.clone()
     player.step(loss(player.net, bad))
     player.step(loss(player.net))
+    for step in (3, 4):
+        average.lerp_(weights, 1 - (1 + step) / (10 + step))
     assert player.diverged_at() == 3
     assert torch.equal(player.weights.detach(), weights)
-    torch.testing.assert_close(player.average, average, atol=0.1, rtol=0.1)
-    assert player.average.isfinite().all()
+    torch.testing.assert_close(player.average, average)
+
+
+def test_a_step_too_long_for_the_weights_is_undone():
+    player = Player(net(), partial(torch.optim.SGD, lr=1e38))
+    before = player.weights.detach().clone()
+    player.step(loss(player.net, 1e3))
+    assert player.diverged_at() == 0
+    assert torch.equal(player.weights.detach(), before)
 
 
 def test_a_bad_gradient_of_a_finite_loss_is_caught():

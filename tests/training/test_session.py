@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from flows.errors import UserError
 from flows.models.realnvp import realnvp
 from flows.training import checkpoint, facts
+from flows.training.folder import Folder
 from flows.training.monitor import Logger
 from flows.training.outcome import Outcome
 from flows.training.session import carry_out
@@ -88,14 +91,14 @@ def test_what_a_run_was_made_of_is_saved(tmp_path):
     assert saved["spec"]["names"] == [*DATA.spec.names]
     assert (saved["status"], saved["step"], saved["steps"]) == ("finished", 40, 40)
     assert "run_dir" not in yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())  # it may be moved
-    assert outcome.scores.keys() == {"nll", "kl_to_truth"}
+    assert outcome.scores.keys() == {"val_nll", "val_kl_to_truth"}
 
 
 def test_the_scores_are_those_of_the_best_checkpoint(tmp_path):
     outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.3))  # so high that it gets worse again
     scores = [float(row["val_nll"]) for row in read(tmp_path / "metrics.csv") if row["val_nll"]]
     assert min(scores) < scores[-1]
-    assert outcome.scores["nll"] == pytest.approx(min(scores), abs=1e-6)
+    assert outcome.scores["val_nll"] == pytest.approx(min(scores), abs=1e-6)
 
 
 def test_status_of_a_run_that_finishes(tmp_path):
@@ -168,10 +171,10 @@ def test_a_budget_is_fixed_once(tmp_path):
     assert record(tmp_path)["step"] == 60
 
 
-def test_a_budget_already_spent_is_refused_and_nothing_is_touched(tmp_path):
+def test_a_smaller_budget_is_refused_and_nothing_is_touched(tmp_path):
     session(tmp_path)
     before = (tmp_path / "config.yaml").read_bytes(), record(tmp_path)
-    with pytest.raises(UserError, match="already at step 40, beyond this budget of 20"):
+    with pytest.raises(UserError, match="its budget was 40 steps and this one is 20"):
         session(tmp_path, small.trainer(max_steps=20))
     assert ((tmp_path / "config.yaml").read_bytes(), record(tmp_path)) == before
 
@@ -289,3 +292,56 @@ def test_commands_can_be_pasted_whatever_the_folder_is_called(name, tmp_path, mo
     assert board[1:] == ["--logdir", name]
     (override,) = OverridesParser.create().parse_overrides(evaluate[2:])
     assert (override.key_or_group, override.value()) == ("run", name)
+
+
+def test_two_processes_never_share_a_folder(tmp_path):
+    session(tmp_path)
+    with (
+        Folder(tmp_path).held(),
+        pytest.raises(UserError, match=rf"process {os.getpid()} is training here"),
+    ):
+        session(tmp_path, small.trainer(max_steps=60))
+    session(tmp_path, small.trainer(max_steps=60))  # given back
+
+
+def test_a_run_that_starts_again_keeps_nothing_of_its_first_life(tmp_path):
+    session(tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints" / "last")
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(), 15, stop))
+    assert [path.name for path in checkpoint.steps(tmp_path / "checkpoints" / "best")] == ["00000010"]
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys):
+    trainer = small.trainer(keep=2)
+    session(tmp_path, trainer)
+    (tmp_path / "checkpoints" / "last" / "00000040" / "model.safetensors").write_bytes(b"")
+    session(tmp_path, small.trainer(keep=2))
+    assert "00000040: damaged; carrying on from step 30" in capsys.readouterr().err
+    assert checkpoint.newest(tmp_path / "checkpoints" / "last").name == "00000040"
+
+
+def test_the_run_it_began_from_may_be_gone_when_it_is_carried_on(tmp_path):
+    session(tmp_path / "first", dataset={}, model={})
+    origin = str(tmp_path / "first")
+    with pytest.raises(Stopped):
+        session(tmp_path / "next", at_step(small.trainer(), 15, stop), init_from=origin)
+    shutil.rmtree(tmp_path / "first")
+    session(tmp_path / "next", init_from=origin)
+    assert record(tmp_path / "next")["status"] == "finished"
+
+
+def test_a_larger_budget_can_not_extend_a_run_whose_patience_is_spent(tmp_path):
+    session(tmp_path, small.trainer(lr=0.0, patience=2, max_steps=100))
+    with pytest.raises(UserError, match="stopped early at step 30"):
+        session(tmp_path, small.trainer(lr=0.0, patience=2, max_steps=200))
+
+
+def test_a_record_that_is_damaged_is_said_in_one_line(tmp_path):
+    session(tmp_path)
+    for name, text in (("config.yaml", ""), ("config.yaml", "a: ["), ("run.json", "{")):
+        kept = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match=name):
+            session(tmp_path)
+        (tmp_path / name).write_text(kept)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from flows.core import Batch
+from flows.errors import UserError
 from flows.transforms import Standardize
 
 
@@ -23,5 +24,11 @@ def test_mean_zero_and_variance_one_even_far_from_zero():
 def test_a_constant_or_broken_feature_is_refused(value):
     x = torch.randn(10, 2)
     x[:, 1] = value
-    with pytest.raises(ValueError, match="constant or non-finite"):
+    with pytest.raises(UserError, match="constant or non-finite"):
         Standardize((2,)).initialise(Batch(x))
+
+
+def test_a_class_without_examples_is_refused():
+    absent = torch.eye(3)[torch.arange(10) % 2]
+    with pytest.raises(UserError, match="use more examples"):
+        Standardize((3,)).initialise(Batch(absent))

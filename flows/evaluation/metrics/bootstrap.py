@@ -15,7 +15,7 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def keys(self, name: str) -> dict[str, float]:
+    def flat(self, name: str) -> dict[str, float]:
         """Flat metrics: `name`, `name_low`, `name_high`."""
         return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
 

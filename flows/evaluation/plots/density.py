@@ -87,8 +87,8 @@ def _images(
         for each, (title, mass) in zip(line, shown.items(), strict=True):
             each.imshow(mass.T.numpy(), origin="lower", extent=extent, norm=norm, cmap=_colours())
             plane(each, limits)
-            label(each, title if row == 0 else "", names[0] if row == 1 else "")
-        line[0].set_ylabel(names[1], color=INK, fontsize=TEXT - 0.5)
+            below = names[0] if row == 1 else ""
+            label(each, title if row == 0 else "", below, names[1] if each is line[0] else "")
         scale = "density" if row == 0 else "density (log)"
         _bar(figure, line[-1].images[0], line[-1], scale)
     return figure

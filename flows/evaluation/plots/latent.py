@@ -39,7 +39,7 @@ def latent_panels(
     device, dtype = place(flow)
     z = latent(flow, batch)[:, :2]
     context = None if batch.context is None else batch.context.to(device, dtype)
-    given = context if flow.normaliser is None or context is None else flow.normaliser(context)[0]
+    given = flow.normalise(context)
     noise = (
         flow.base.sample(len(z), None, generator)
         if given is None

@@ -38,15 +38,16 @@ def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def label(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Title and axis labels."""
-    axes.set_title(title, color=INK, fontsize=TEXT, loc="left")
-    axes.set_xlabel(x, color=INK, fontsize=TEXT - 0.5)
-    axes.set_ylabel(y, color=INK, fontsize=TEXT - 0.5)
+    """Title and axis labels, as they are: names may hold a `$`, which is no formula."""
+    axes.set_title(title, color=INK, fontsize=TEXT, loc="left", parse_math=False)
+    axes.set_xlabel(x, color=INK, fontsize=TEXT - 0.5, parse_math=False)
+    axes.set_ylabel(y, color=INK, fontsize=TEXT - 0.5, parse_math=False)
 
 
 def legend(axes: Axes) -> None:
-    """A legend without a box."""
-    axes.legend(frameon=False, fontsize=TEXT - 1.5, labelcolor=INK)
+    """A legend without a box, its texts as they are."""
+    for text in axes.legend(frameon=False, fontsize=TEXT - 1.5, labelcolor=INK).get_texts():
+        text.set_parse_math(False)
 
 
 def scatter(axes: Axes, x: Tensor, colour: Any) -> None:

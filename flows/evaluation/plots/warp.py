@@ -34,7 +34,7 @@ def grid_warp(flow: Flow, names: Sequence[str], context: Tensor | None = None) -
     lines = _grid().to(device, dtype)
     if context is not None:
         context = context.to(device, dtype).expand(*lines.shape[:2], *context.shape)
-        context = context if flow.normaliser is None else flow.normaliser(context)[0]
+        context = flow.normalise(context)
     stages = [lines]
     for transform in reversed([*_layers(flow.transform)]):
         stages.append(transform.inverse(stages[-1], context)[0])

@@ -7,15 +7,13 @@ from importlib import import_module
 from typing import Any, get_type_hints
 
 from flows.config import check_keys
-from flows.evaluation.runs import Digest
 
 
-def perform(config: Mapping[str, Any], digest: Digest) -> None:
+def perform(config: Mapping[str, Any]) -> None:
     """Check a configuration against its task's signature, then do the task.
 
     Args:
         config: The `task` by name, and its arguments.
-        digest: Names the data of a source; given by the program.
 
     Raises: UserError if a key or value doesn't fit, or from the task.
     """
@@ -23,6 +21,6 @@ def perform(config: Mapping[str, Any], digest: Digest) -> None:
     name = given.pop("task")
     task = getattr(import_module(f"flows.evaluation.tasks.{name}"), name)
     hints = get_type_hints(task, include_extras=True)
-    schema = {key: hint for key, hint in hints.items() if key not in ("digest", "return")}
+    schema = {key: hint for key, hint in hints.items() if key != "return"}
     check_keys(given, type(name, (), {"__annotations__": schema}))
-    task(**given, digest=digest)
+    task(**given)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from flows.errors import UserError
+from flows.files import write_whole
 
 
 def ending(path: Path, allowed: Sequence[str]) -> str:
@@ -16,9 +19,37 @@ def ending(path: Path, allowed: Sequence[str]) -> str:
     """
     if path.suffix.lower() not in allowed:
         raise UserError(f"output={path}: give a name that ends in {' or '.join(allowed)}")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  (Path's own raises where a name is too long)
         raise UserError(f"output={path}: is a folder; give a file's name")
     return path.suffix.lower()
+
+
+def ready(folder: Path) -> Path:
+    """Make the folder of an output and see that files can be written there: called before the work.
+
+    Raises: UserError if they can't.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write the whole file or nothing.
+
+    Raises: UserError if it can't be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: can't be written ({error.strerror}); give another output=PATH")
 
 
 def warn(lines: Iterable[str]) -> None:

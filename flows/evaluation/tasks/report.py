@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,39 +15,37 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from flows.errors import UserError
-from flows.evaluation.blocks import examples
-from flows.evaluation.figures import png, some_contexts, training_figures
+from flows.evaluation.blocks import examples, some_contexts
+from flows.evaluation.figures import png, training_figures
 from flows.evaluation.meaning import text
 from flows.evaluation.measure import measure
 from flows.evaluation.plots import densities, loss_curves
-from flows.evaluation.report import Step, comparison
-from flows.evaluation.report import report as page
-from flows.evaluation.runs import OUTPUTS, Digest, Opened, find, open_run
-from flows.evaluation.tasks.files import warn
-from flows.files import write_whole
+from flows.evaluation.report import Step, comparison, page
+from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
+from flows.evaluation.tasks.files import ready, warn, write
+from flows.training.outcome import override
 from flows.training.saved import Saved
-from flows.types import NonNegativeInt, PositiveInt
+from flows.types import PositiveInt, Seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4000  # points in a figure
+_NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to read, not to paste
 
 
 def report(
-    digest: Digest,
     run: str = "latest",
     runs: list[str] | None = None,
     output: str | None = None,
     points: PositiveInt = 100_000,
     checkpoint: Literal["best", "last"] = "best",
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
     """Measure, draw, write and print: metrics.json, metrics.csv, figures as PNG, report.html.
 
     Args:
-        digest: Names the data of a source.
         run: The run's directory, or `latest`.
         runs: Several runs, laid over each other in one report instead.
         output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
@@ -59,16 +58,17 @@ def report(
     """
     if runs is None:
         path = find(run)
-        opened = open_run(path, checkpoint, trusted_packages, digest)
-        _single(opened, checkpoint, Path(output) if output else path / "evaluation", points, seed)
+        opened = open_run(path, checkpoint, trusted_packages)
+        folder = ready(Path(output) if output else path / "evaluation")
+        _single(opened, checkpoint, folder, points, seed)
         return
     if not runs:
         raise UserError("runs=[]: name at least one run, or leave it out for run=latest")
     every = {}
     for path in dict.fromkeys(find(each) for each in runs):
         name = path.name if path.name not in every else str(path)
-        every[name] = open_run(path, checkpoint, trusted_packages, digest)
-    _several(every, Path(output) if output else OUTPUTS / "comparison", points, seed)
+        every[name] = open_run(path, checkpoint, trusted_packages)
+    _several(every, ready(Path(output) if output else OUTPUTS / "comparison"), points, seed)
 
 
 def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: int) -> None:
@@ -78,9 +78,9 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: in
     figures = _curves({"run": saved.metrics()})
     figures |= training_figures(density, dataset, "test", SHOWN, seed)
     _write_figures(folder, figures)
-    write_whole(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
-    write_whole(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
-    facts = {key: value for key, value in saved.facts.items() if key not in ("spec", "command")}
+    write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
+    write(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
+    facts = {_NAMED.get(key, key): value for key, value in saved.facts.items() if key != "spec"}
     steps = _steps(saved.path, saved.facts, checkpoint, seed)
     html = page(
         saved.path.name,
@@ -92,7 +92,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: in
         saved.config,
         steps,
     )
-    write_whole(folder / "report.html", html)
+    write(folder / "report.html", html)
     print(text(metrics))
     warn(warnings)
     print(f"\nreport: {folder / 'report.html'}")
@@ -116,11 +116,11 @@ def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) 
     _write_figures(folder, figures)
     keys = list(dict.fromkeys(key for each in metrics.values() for key in each))
     table = [[name, *(each.get(key, "") for key in keys)] for name, each in metrics.items()]
-    write_whole(folder / "metrics.csv", _csv([("run", *keys), *table]))
-    write_whole(
+    write(folder / "metrics.csv", _csv([("run", *keys), *table]))
+    write(
         folder / "metrics.json", json.dumps({n: _plain(each) for n, each in metrics.items()}, indent=1) + "\n"
     )
-    write_whole(folder / "report.html", comparison(metrics, figures, warnings))
+    write(folder / "report.html", comparison(metrics, figures, warnings))
     for name, each in metrics.items():
         print(f"{name}\n{text(each)}\n")
     warn(warnings)
@@ -148,7 +148,7 @@ def _side_by_side(every: Mapping[str, Opened], seed: int) -> dict[str, Figure]:
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
     for name, figure in figures.items():
-        write_whole(folder / f"{name}.png", png(figure))
+        write(folder / f"{name}.png", png(figure))
 
 
 def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
@@ -163,17 +163,17 @@ def _csv(lines: Sequence[Sequence[Any]]) -> str:
 
 
 def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, seed: int) -> list[Step]:
-    """The commands that lead here again."""
-    run = shlex.quote(str(path))
-    evaluate = f"python evaluate.py run={run}"
-    evaluate += "" if checkpoint == "best" else f" checkpoint={checkpoint}"
-    evaluate += "" if seed == 0 else f" seed={seed}"
-    steps = [Step("Measure again", evaluate)]
-    steps.append(Step("Look at the curves", f"tensorboard --logdir {run}/tensorboard"))
-    steps.append(Step("Draw from it", f"python evaluate.py task=sample run={run} n=5000 output=samples.csv"))
-    steps.append(Step("In Python", f"density = flows.load({str(path)!r})"))
-    if "command" in facts:
-        steps.insert(0, Step("Train again", str(facts["command"])))
-    if facts.get("commit"):
-        steps.insert(0, Step("Take the code", f"git checkout {str(facts['commit']).partition('+')[0]}"))
+    """Commands to paste: none is taken as it stands from the run's files, which may be anyone's."""
+    program, run = ["python", "evaluate.py"], override("run", str(path))
+    again = [] if checkpoint == "best" else [f"checkpoint={checkpoint}"]
+    again += [] if seed == 0 else [f"seed={seed}"]
+    steps = [
+        Step("Measure again", shlex.join([*program, run, *again])),
+        Step("Look at the curves", shlex.join(["tensorboard", "--logdir", str(path / "tensorboard")])),
+        Step("Draw from it", shlex.join([*program, "task=sample", run, "n=5000", "output=samples.csv"])),
+        Step("In Python", f"density = flows.load({str(path)!r})"),
+    ]
+    commit = (facts.get("commit") or "").partition("+")[0]
+    if re.fullmatch("[0-9a-f]{7,64}", commit):
+        steps.insert(0, Step("Take the code", f"git checkout {commit}"))
     return steps

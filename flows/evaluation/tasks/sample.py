@@ -13,22 +13,20 @@ from torch import Tensor
 from flows.core import Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, place, samples
-from flows.evaluation.runs import Digest, find, open_run
-from flows.evaluation.tasks.files import ending, warn
-from flows.files import write_whole
-from flows.types import NonNegativeInt, PositiveInt
+from flows.evaluation.runs import find, open_run
+from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.types import PositiveInt, Seed
 
 POOL = 100_000  # most test contexts that are drawn from
 
 
 def sample(
     output: str,
-    digest: Digest,
     n: PositiveInt = 1000,
     context: list[float] | None = None,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
     """Write n draws in data units, one a row, with column names: `.csv`, or `.npy` as a structured array.
@@ -38,7 +36,6 @@ def sample(
 
     Args:
         output: The file.
-        digest: Names the data of a source.
         n: How many.
         context: One value for each of the context's names.
         run: The run's directory, or `latest`.
@@ -50,7 +47,7 @@ def sample(
     """
     path = Path(output)
     kind = ending(path, (".csv", ".npy"))
-    opened = open_run(find(run), checkpoint, trusted_packages, digest)
+    opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
     if kind == ".csv" and len(spec.shape) != 1:
         raise UserError(
@@ -68,10 +65,11 @@ def sample(
         if pool is None:
             raise UserError("the dataset gives no contexts to draw under; give context=[…]")
         contexts = pool[torch.randint(len(pool), (n,), generator=generator)]
+    ready(path.parent)
     warn(opened.warnings)
     _, dtype = place(opened.density)  # more digits than the model has would only be noise
     drawn = samples(opened.density, n, contexts, generator).to(dtype)
-    write_whole(path, _encoded(drawn, None if contexts is None else contexts.to(dtype), spec, kind))
+    write(path, _encoded(drawn, None if contexts is None else contexts.to(dtype), spec, kind))
     print(f"{n:,} samples: {path}")
 
 

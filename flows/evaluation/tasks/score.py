@@ -12,10 +12,9 @@ from torch import Tensor
 from flows.core import Batch
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, log_prob, place
-from flows.evaluation.runs import Digest, find, open_run
-from flows.evaluation.tasks.files import ending, warn
-from flows.files import write_whole
-from flows.types import NonNegativeInt
+from flows.evaluation.runs import find, open_run
+from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.types import Seed
 from flows.wording import nearest
 
 if TYPE_CHECKING:
@@ -28,10 +27,9 @@ POINTS = 100_000  # most validation examples that a row is compared with
 def score(
     input: str,
     output: str,
-    digest: Digest,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
-    seed: NonNegativeInt = 0,
+    seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
     """Add `log_prob` and `log_prob_quantile` to each row of a CSV table, whose own columns stay as they are.
@@ -42,7 +40,6 @@ def score(
     Args:
         input: The table; needs the columns the model was trained on, and those of its context.
         output: The file, ending in .csv.
-        digest: Names the data of a source.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
         seed: Of the validation examples, where a dataset has none and they are drawn.
@@ -52,7 +49,7 @@ def score(
     """
     path = Path(output)
     ending(path, (".csv",))
-    opened = open_run(find(run), checkpoint, trusted_packages, digest)
+    opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
     if len(spec.shape) != 1:
         raise UserError(f"task=score reads tables; this run's examples have shape {spec.shape}")
@@ -60,6 +57,7 @@ def score(
     _, dtype = place(opened.density)
     x = _numbers(table, spec.names, input, dtype)
     context = _numbers(table, spec.context_names, input, dtype) if spec.context_names else None
+    ready(path.parent)
     scores = log_prob(opened.density, Batch(x, context))
 
     generator = torch.Generator().manual_seed(seed)
@@ -70,7 +68,7 @@ def score(
     warn(opened.warnings)
     if bool(scores.isnan().any()):
         warn([f"{int(scores.isnan().sum())} rows of {input} are so far out that the model gives no number"])
-    write_whole(path, table.to_csv(index=False))
+    write(path, table.to_csv(index=False))
     print(f"{len(table):,} rows scored: {path}")
 
 

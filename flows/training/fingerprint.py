@@ -1,5 +1,7 @@
 """A name for what a run was trained on."""
 
+from __future__ import annotations
+
 import hashlib
 
 from flows.core import Source
@@ -7,7 +9,7 @@ from flows.core import Source
 ROWS = 65_536
 
 
-def data_hash(source: Source) -> str:
+def fingerprint(source: Source) -> str:
     """SHA-256 (hex) of every example, read in blocks: equal data, order and precision give equal hashes.
 
     Args:
@@ -15,7 +17,7 @@ def data_hash(source: Source) -> str:
 
     >>> import torch
     >>> from data.memory import InMemory
-    >>> len(data_hash(InMemory(torch.zeros(10, 2))))
+    >>> len(fingerprint(InMemory(torch.zeros(10, 2))))
     64
     """
     digest = hashlib.sha256()
