@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+TYPED = {"COMP_LINE": "train.py mod", "COMP_POINT": "12"}  # what a shell tells those who complete
 COMMANDS = {
     "train.py --help": ("train.py", "--help"),
-    "train.py -sc query=bash": ("train.py", "-sc", "query=bash"),
+    "tab completion": ("train.py", "-sc", "query=bash"),
     "train.py --cfg job": ("train.py", "--cfg", "job"),
 }
 
@@ -29,5 +31,5 @@ def measure(rounds: int = 7) -> dict[str, Any]:
 
 def _time(command: tuple[str, ...]) -> float:
     begin = time.perf_counter()
-    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | TYPED, check=True, capture_output=True)
     return time.perf_counter() - begin
