@@ -31,5 +31,7 @@ def measure(rounds: int = 7) -> dict[str, Any]:
 
 def _time(command: tuple[str, ...]) -> float:
     begin = time.perf_counter()
-    subprocess.run([sys.executable, *command], cwd=ROOT, env=os.environ | TYPED, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=os.environ | TYPED, check=True, capture_output=True
+    )
     return time.perf_counter() - begin

@@ -119,6 +119,7 @@ class Density(Sampler):
         """Log-density in nats, in the units of x: (*batch,) for x (*batch, *shape)."""
 
 
+@final
 class Compose(Transform):
     """Transforms applied one after another, data side first; ladj adds up."""
 
@@ -154,6 +155,7 @@ class Compose(Transform):
             x, _ = transform(x, batch.context)
 
 
+@final
 class Inverse(Transform):
     """A transform turned round."""
 

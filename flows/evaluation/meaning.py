@@ -47,10 +47,10 @@ MEANINGS = {
         "χ² of samples against the model's own density on a grid. Below 0.001, the two disagree.",
     ),
     "truth_ratio": Meaning(
-        "Mass of the truth covered",
+        "Truth over model",
         "ratio",
-        "Mean of p_true / p_model over samples of the model: 1 where samples and density agree and no "
-        "part of the truth is missed.",
+        "Mean of p_true / p_model over samples of the model: 1 where its samples follow its density and "
+        "reach all of the truth. It says nothing of how close the two are; KL does.",
     ),
 }
 

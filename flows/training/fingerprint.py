@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 
 from flows.core import Source
+from flows.errors import UserError
 
 ROWS = 65_536
 
 
-def fingerprint(source: Source) -> str:
+def fingerprint(source: Source | None) -> str:
     """SHA-256 (hex) of every example, read in blocks: equal data, order and precision give equal hashes.
 
     Args:
         source: Usually a dataset's train part, on any device.
+
+    Raises: UserError if there is none.
 
     >>> import torch
     >>> from data.memory import InMemory
     >>> len(fingerprint(InMemory(torch.zeros(10, 2))))
     64
     """
+    if source is None:
+        raise UserError("this dataset has no training part, only a truth to compare with")
     digest = hashlib.sha256()
     for start in range(0, len(source), ROWS):
         for tensor in source.take(slice(start, start + ROWS)):

@@ -131,8 +131,8 @@ def test_runs_lie_over_each_other(trained, labelled, tmp_path, capsys):
     printed = capsys.readouterr()
     assert "different data" in printed.err
     html = (tmp_path / "report.html").read_text()
-    assert "<th>plain</th>" in html
-    assert "<th>labelled</th>" in html
+    assert "<th>plain dataset.labels=False" in html  # what tells it from the other
+    assert "<th>labelled dataset.labels=True" in html
     assert pd.read_csv(tmp_path / "metrics.csv").run.tolist() == ["plain", "labelled"]
     assert not (tmp_path / "density.png").exists()  # with and without context, densities don't compare
 

@@ -15,7 +15,7 @@ from flows.evaluation.plots.style import PALETTE, label, panels, plane, window
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REACH, LINES, POINTS = 2.5, 17, 201
+REACH, LINES, POINTS = 2.5, 17, 801
 STAGES = 6
 
 

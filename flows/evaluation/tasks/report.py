@@ -23,6 +23,7 @@ from flows.evaluation.plots import densities, loss_curves
 from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
 from flows.evaluation.tasks.files import ready, warn, write
+from flows.training.folder import flat, free
 from flows.training.outcome import override
 from flows.training.saved import Saved
 from flows.types import PositiveInt, Seed
@@ -111,6 +112,7 @@ def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) 
         warnings += [f"{name}: {line}" for line in (*opened.warnings, *doubts)]
     if len({opened.saved.facts.get("data_hash") for opened in every.values()}) > 1:
         warnings.append("these runs were trained on different data: their likelihoods don't compare")
+    titles = _titles(every)
     figures = _curves({name: opened.saved.metrics() for name, opened in every.items()})
     figures |= _side_by_side(every, seed)
     _write_figures(folder, figures)
@@ -120,11 +122,25 @@ def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) 
     write(
         folder / "metrics.json", json.dumps({n: _plain(each) for n, each in metrics.items()}, indent=1) + "\n"
     )
-    write(folder / "report.html", comparison(metrics, figures, warnings))
+    write(
+        folder / "report.html",
+        comparison({titles[name]: each for name, each in metrics.items()}, figures, warnings),
+    )
     for name, each in metrics.items():
-        print(f"{name}\n{text(each)}\n")
+        print(f"{titles[name]}\n{text(each)}\n")
     warn(warnings)
     print(f"report: {folder / 'report.html'}")
+
+
+def _titles(every: Mapping[str, Opened]) -> dict[str, str]:
+    """Each run's name, and what tells it from the others."""
+    configs = {name: dict(flat(opened.saved.config)) for name, opened in every.items()}
+    keys = dict.fromkeys(key for config in configs.values() for key in config if not free(key))
+    differ = [key for key in keys if len({str(config.get(key)) for config in configs.values()}) > 1]
+    return {
+        name: " ".join([name, *(f"{key}={config.get(key)}" for key in differ)])
+        for name, config in configs.items()
+    }
 
 
 def _curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> dict[str, Figure]:
