@@ -24,7 +24,6 @@ from flows.training.stream import Stream
 from flows.training.validation import Validation
 from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 
-
 _FREE = 0.92  # of a budget in seconds; logging and saving take the rest
 
 
