@@ -68,17 +68,18 @@ def _stand(
     folder: Folder,
 ) -> tuple[Run, Validation]:
     """The run where its folder says that it stands."""
-    latest = checkpoint.newest(folder.checkpoints / "last")
+    last, best = folder.checkpoints / "last", folder.checkpoints / "best"
+    latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
     origin = config["init_from"] if latest is None else None
     run = trainer.start(model, dataset, runtime, config["seed"], Saved(origin).weights() if origin else None)
     validation = Validation(dataset, runtime)
     if latest is not None:
         run.restore(checkpoint.read(latest))
-    damaged = [path for path in checkpoint.steps(folder.checkpoints / "last") if int(path.name) > run.step]
+    damaged = [path for path in checkpoint.steps(last) if int(path.name) > run.step]
     if damaged:
         print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
-    for kind in ("last", "best"):
-        checkpoint.drop_beyond(folder.checkpoints / kind, run.step)
+    for kept in (last, best):
+        checkpoint.drop_beyond(kept, run.step)
     _mend_best(run, folder)
     return run, validation
 

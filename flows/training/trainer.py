@@ -24,7 +24,7 @@ from flows.training.stream import Stream
 from flows.training.validation import Validation
 from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 
-_FREE = 0.92  # of a budget in seconds; logging and saving take the rest
+_STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
 
 
 @final
@@ -127,7 +127,7 @@ class Trainer:
             begin = time.perf_counter()
             step = self._rehearse(run, validation, min(0.5, 0.05 * self.max_seconds))
             left = self.max_seconds - (time.perf_counter() - begin)
-            limits.append(max(1, int(_FREE * left / step)))
+            limits.append(max(1, int(_STEPPING * left / step)))
         return min(limit for limit in limits if limit is not None)
 
     def epoch(self, run: Run) -> int:

@@ -304,12 +304,26 @@ def test_two_processes_never_share_a_folder(tmp_path):
     session(tmp_path, small.trainer(max_steps=60))  # given back
 
 
-def test_a_run_that_starts_again_keeps_nothing_of_its_first_life(tmp_path):
-    session(tmp_path)
-    shutil.rmtree(tmp_path / "checkpoints" / "last")
+@pytest.mark.parametrize("harm", ["flipped", "deleted"])
+def test_without_a_whole_last_checkpoint_the_best_carries_the_run_on(tmp_path, harm):
+    session(tmp_path / "whole")
     with pytest.raises(Stopped):
-        session(tmp_path, at_step(small.trainer(), 15, stop))
-    assert [path.name for path in checkpoint.steps(tmp_path / "checkpoints" / "best")] == ["00000010"]
+        session(tmp_path / "hurt", at_step(small.trainer(), 25, stop))
+    last, best = (tmp_path / "hurt" / "checkpoints" / kind for kind in ("last", "best"))
+    reached = checkpoint.newest(best).name
+    if harm == "deleted":
+        shutil.rmtree(last)
+    else:
+        file = checkpoint.newest(last) / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    trainer, steps = small.trainer(), []
+    take_turn = trainer.take_turn
+    trainer.take_turn = lambda run: (steps.append(run.step), take_turn(run))
+    session(tmp_path / "hurt", trainer)
+    assert steps[0] == int(reached) > 0
+    end = Path("checkpoints", "last", "00000040")
+    ours, theirs = (checkpoint.read(tmp_path / run / end) for run in ("hurt", "whole"))
+    assert all(torch.equal(t, theirs.tensors["model"][name]) for name, t in ours.tensors["model"].items())
 
 
 def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys):
