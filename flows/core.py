@@ -21,7 +21,10 @@ class Spec(NamedTuple):
         context_names: Names of the context's features; empty without context.
         context_shape: Shape of one context, or None without context.
         support: Range (low, high) of each feature in data units, None where unbounded; None if all are.
+            On a lattice it covers whole cells, each of which its point is the lower corner of.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
+        dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
+        levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
     """
 
     names: tuple[str, ...]
@@ -30,6 +33,8 @@ class Spec(NamedTuple):
     context_shape: tuple[int, ...] | None = None
     support: tuple[tuple[float, float] | None, ...] | None = None
     quantum: tuple[float | None, ...] | None = None
+    dtypes: tuple[str, ...] | None = None
+    levels: tuple[tuple[str, ...] | None, ...] | None = None
 
 
 class Batch(NamedTuple):
