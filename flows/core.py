@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, cast, final, runtime_checkable
@@ -122,6 +123,65 @@ class Density(Sampler):
     @abstractmethod
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Log-density in nats, in the units of x: (*batch,) for x (*batch, *shape)."""
+
+
+class AnySubset(Density):
+    r"""A density that knows each feature given any subset of the others.
+
+    Its log_prob is exact: by the chain rule in one order of the features or, given several, that of their
+    mixture, of which `sample` draws one first (an average of log-probabilities would be no density).
+
+    Shapes: x (*batch, D); observed bool, broadcast against x; context (*batch, C) or None.
+    References: Uria et al. 2014, A deep and tractable density estimator, arXiv:1310.1757.
+    """
+
+    orders: Tensor
+    """The stated orders, (K, D): row k lists the features in the order in which they are drawn."""
+
+    @abstractmethod
+    def conditionals(self, x: Tensor, given: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p of each feature, each given features of its own: (*batch, D).
+
+        given: bool, broadcast against (*batch, D, D); row d says which features d is given. What it says of
+        d itself isn't heeded: a feature is never given itself.
+        """
+
+    @abstractmethod
+    def impute(
+        self,
+        x: Tensor,
+        observed: Tensor,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """x with what isn't observed drawn, given what is: (*batch, D), without a gradient.
+
+        observed: bool (D,), the same features of each x. The rest of x may be anything, NaN too.
+        """
+
+    def conditional_log_prob(self, x: Tensor, observed: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p of each hidden feature given the observed ones, each alone; 0 where observed: (*batch, D)."""
+        return self.conditionals(x, observed.unsqueeze(-2), context).masked_fill(observed, 0.0)
+
+    def joint_log_prob(self, x: Tensor, observed: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p of all hidden features together, given the observed ones: (*batch,)."""
+        each = [self.order_log_prob(x, order, context, observed) for order in self.orders]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
+
+    def order_log_prob(
+        self, x: Tensor, order: Tensor, context: Tensor | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """log p of the features that aren't observed, by the chain rule in one order (D,): (*batch,)."""
+        rank = order.argsort()
+        given = rank < rank.unsqueeze(-1)
+        if observed is None:
+            return self.conditionals(x, given, context).sum(-1)
+        given = given | observed.unsqueeze(-2)
+        return self.conditionals(x, given, context).masked_fill(observed, 0.0).sum(-1)
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        each = [self.order_log_prob(x, order, context) for order in self.orders]
+        return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
 
 
 @final

@@ -16,7 +16,8 @@ MAY = {
     "nets": set(),  # torch alone
     "bases": {"core"} | FLOOR,
     "transforms": {"core", "nets"} | FLOOR,
-    "models": {"core", "bases", "transforms", "nets"} | FLOOR,
+    "heads": {"core"} | FLOOR,
+    "models": {"core", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
     "objectives": {"core"} | FLOOR,
     "training": {"core", "lattice", "objectives", "config"} | FLOOR,

@@ -6,7 +6,7 @@ from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MLP, Activation, Separate
-from flows.transforms import Affine, Coupling, Standardize, alternating
+from flows.transforms import Affine, Coupling, Standardize, alternating, to_reals
 from flows.types import PositiveFloat, PositiveInt
 
 
@@ -50,7 +50,7 @@ def realnvp(
         nets = [MLP(kept, size, context, width, depth, activation) for size in outputs]
         couplings.append(Coupling(mask, nets[0] if shared_net else Separate(nets), Affine(bound)))
     return Flow(
-        Compose([Standardize(spec.shape), *couplings]),
+        Compose([*to_reals(spec), *couplings]),
         StandardNormal(spec.shape),
         Standardize(spec.context_shape) if spec.context_shape else None,
     )

@@ -9,6 +9,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from flows.core import Batch, Spec
+from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.training.checkpoint import Checkpoint
 from flows.training.player import Player, within
@@ -34,16 +36,23 @@ class Run:
         objective: What is minimised.
         players: The nets that are trained, by name.
         stream: Where batches come from.
-        generator: Draws the objective's noise; on the players' device.
+        generator: Draws the objective's noise, and what spreads a lattice; on the players' device.
+        spec: What the examples are; None where they lie on no lattice.
     """
 
     def __init__(
-        self, objective: Objective, players: dict[str, Player], stream: Stream, generator: torch.Generator
+        self,
+        objective: Objective,
+        players: dict[str, Player],
+        stream: Stream,
+        generator: torch.Generator,
+        spec: Spec | None = None,
     ) -> None:
         self.objective = objective
         self.players = players
         self.stream = stream
         self.generator = generator
+        self.spec = spec
         self.turn = 0
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
@@ -58,6 +67,16 @@ class Run:
     def step(self) -> int:
         """Whole steps done."""
         return self.turn // len(self.objective.cycle)
+
+    def draw(self) -> Batch:
+        """The next batch; on a lattice spread over its cells, afresh each time, whatever the objective."""
+        return self.spread(next(self.stream), self.generator)
+
+    def spread(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A batch as a density sees it: points of a lattice spread over their cells."""
+        if self.spec is None:
+            return batch
+        return batch._replace(x=dequantise(batch.x, self.spec, generator))
 
     def tally(self, values: Mapping[str, Tensor]) -> None:
         """Add scalars to the sums that `means` reads; nothing waits for the device."""

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from flows.core import Dataset, Sampler
+from flows.core import Batch, Dataset, Sampler, Source, Spec
 from flows.errors import UserError
+from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.training import checkpoint
 from flows.training.monitor import Monitor
@@ -102,9 +103,7 @@ class Trainer:
             raise UserError("this dataset has no training part, only a truth to compare with")
         if weights is None:
             with torch.no_grad():
-                model.to(runtime.dtype).initialise(
-                    source.to(torch.device("cpu"), runtime.dtype).take(slice(None))
-                )
+                model.to(runtime.dtype).initialise(_everything(source, dataset.spec, runtime.dtype, seed))
         else:
             fill(model, weights)
             model.to(runtime.dtype)
@@ -116,7 +115,7 @@ class Trainer:
         order = torch.Generator().manual_seed(seed)
         noise = torch.Generator(runtime.device).manual_seed(seed + 1)
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
-        return Run(self.objective, players, stream, noise)
+        return Run(self.objective, players, stream, noise, dataset.spec)
 
     def budget(self, run: Run, validation: Validation) -> int:
         """Steps until the first limit."""
@@ -152,7 +151,7 @@ class Trainer:
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
         name = self.objective.cycle[run.turn % len(self.objective.cycle)]
-        batch = next(run.stream)
+        batch = run.draw()
         noise = self.objective.noise(name, batch, run.generator)
         loss, logs = self.objective.loss(name, run.nets, batch, noise)
         run.players[name].step(loss, self.schedule(run.step, run.steps))
@@ -206,6 +205,12 @@ class Trainer:
         look = time.perf_counter() - begin
         run.restore(before)
         return turn * len(self.objective.cycle) + look / self.validate_every
+
+
+def _everything(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batch:
+    """All examples, spread over their lattice cells if they lie on one."""
+    batch = source.to(torch.device("cpu"), dtype).take(slice(None))
+    return batch._replace(x=dequantise(batch.x, spec, torch.Generator().manual_seed(seed)))
 
 
 def _stop_if_diverged(run: Run, folder: Path) -> None:

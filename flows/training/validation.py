@@ -7,6 +7,7 @@ from typing import final
 import torch
 
 from flows.core import Dataset
+from flows.lattice import dequantise
 from flows.training.run import Run
 from flows.training.runtime import Runtime
 
@@ -30,7 +31,8 @@ class Validation:
         self.floor: float | None = None
         if source is not None and dataset.truth is not None:
             batch = source.take(slice(None))
-            self.floor = -float(dataset.truth.log_prob(batch.x, batch.context).mean())
+            x = dequantise(batch.x, dataset.spec, torch.Generator().manual_seed(seed))
+            self.floor = -float(dataset.truth.log_prob(x, batch.context).mean())
 
     @torch.no_grad()
     def __call__(self, run: Run) -> dict[str, float]:
@@ -41,7 +43,7 @@ class Validation:
         sums: dict[str, float] = {}
         with run.players["model"].averaged():
             for start in range(0, len(self.source), self.block):
-                batch = self.source.take(slice(start, start + self.block))
+                batch = run.spread(self.source.take(slice(start, start + self.block)), generator)
                 noise = run.objective.noise("model", batch, generator)
                 for name, score in run.objective.validate(run.nets, batch, noise).items():
                     sums[name] = sums.get(name, 0.0) + float(score.double().sum())

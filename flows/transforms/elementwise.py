@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-class Elementwise(ABC):
+class Elementwise(nn.Module, ABC):
     """A bijection of each feature alone; `params` numbers steer each.
 
     Shapes: x, z (..., D); theta (..., params * D), parameter by parameter; log-derivatives (..., D).
@@ -44,6 +44,7 @@ class Affine(Elementwise):
     params = 2
 
     def __init__(self, bound: float = 2.0) -> None:
+        super().__init__()
         self.bound = bound
 
     def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:

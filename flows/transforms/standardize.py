@@ -11,6 +11,21 @@ from flows.core import Batch, Transform
 from flows.errors import UserError
 
 
+def fit(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of examples (N, *shape), float64 (*shape).
+
+    Raises: UserError if a feature is constant or not finite.
+    """
+    x = x.double()  # float32 sums of large values would lose the variance
+    mean, std = x.mean(0), x.std(0, correction=0)
+    if not bool((std > 0).all() & std.isfinite().all()):
+        raise UserError(
+            f"training data: a constant or non-finite feature, so no unit for it: std {std.tolist()}; "
+            "use more examples, or leave the feature out"
+        )
+    return mean, std
+
+
 @final
 class Standardize(Transform):
     """z = (x - mean) / std, both fitted on the training data by `initialise`.
@@ -37,13 +52,7 @@ class Standardize(Transform):
         self.register_buffer("std", torch.ones(shape))
 
     def initialise(self, batch: Batch) -> None:
-        x = batch.x.double()  # float32 sums of large values would lose the variance
-        mean, std = x.mean(0), x.std(0, correction=0)
-        if not bool((std > 0).all() & std.isfinite().all()):
-            raise UserError(
-                f"training data: a constant or non-finite feature, so no unit for it: std {std.tolist()}; "
-                "use more examples, or leave the feature out"
-            )
+        mean, std = fit(batch.x)
         self.mean.copy_(mean)
         self.std.copy_(std)
 

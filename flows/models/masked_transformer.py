@@ -1,0 +1,228 @@
+"""A transformer over features, some of them hidden, that knows each given any of the others."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, final
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from flows.core import AnySubset, Batch, Spec
+from flows.errors import UserError
+from flows.heads import Logistics
+from flows.nets import Lookup
+from flows.transforms import Rescale, Standardize, bounded
+from flows.types import PositiveInt
+
+Octaves = Annotated[int, Field(ge=0, le=16)]
+
+
+@final
+class MaskedTransformer(AnySubset):
+    r"""p(x_d | x_S) for every feature d and every set S of others, by one net.
+
+    Each feature is a memory, made of its value alone; a query for feature d looks at the memories of S,
+    which a mask picks, and at one for the context, and its answer gives the parameters of a density. As
+    memories don't see each other, p(x_d | x_S) is a function of the set S, one pass gives all D terms of a
+    chain rule, and drawing keeps keys and values, in any order.
+
+    Args:
+        spec: What the data is.
+        orders: The orders whose mixture `log_prob` is (K, D).
+        width: Units of a token.
+        heads: Attention heads.
+        layers: Blocks.
+        hidden: Units of a block's MLP, as a multiple of the width.
+        components: Logistics in each feature's mixture.
+        octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
+
+    Shapes: x (*batch, D); context (*batch, C) or None.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        orders: Tensor,
+        width: int,
+        heads: int,
+        layers: int,
+        hidden: int,
+        components: int,
+        octaves: int,
+    ) -> None:
+        super().__init__()
+        (features,), (context,) = spec.shape, spec.context_shape or (0,)
+        self.rescale = Rescale(spec)
+        self.normaliser = Standardize((context,)) if context else None
+        self.embed = _Embedding(bounded(spec), width, octaves)
+        self.always = nn.Parameter(torch.randn(width))  # what a query sees when nothing is given
+        self.given = nn.Linear(context, width) if context else None
+        self.ask = nn.Parameter(torch.randn(features, width))
+        self.net = Lookup(width, heads, layers, hidden)
+        self.head = Logistics(bounded(spec), components)
+        self.weight = nn.Parameter(torch.zeros(features, width, self.head.params))
+        self.bias = nn.Parameter(torch.zeros(features, self.head.params))
+        self.register_buffer("orders", orders, persistent=False)
+
+    def initialise(self, batch: Batch) -> None:
+        self.rescale.initialise(batch)
+        if self.normaliser is not None and batch.context is not None:
+            self.normaliser.initialise(Batch(batch.context))
+
+    def conditionals(self, x: Tensor, given: Tensor, context: Tensor | None = None) -> Tensor:
+        features = len(self.ask)
+        z, log_slope = self.rescale.each(x)
+        flat = z.reshape(-1, features)
+        memories = torch.cat((self._context(context, x.shape[:-1]), self.embed(flat)), 1)
+        itself = torch.eye(features, dtype=torch.bool, device=x.device)
+        seen = (given & ~itself).expand(*x.shape[:-1], features, features).reshape(-1, features, features)
+        seen = torch.cat((torch.ones_like(seen[..., :1]), seen), -1)
+        answers = self.net(self.ask.expand(len(flat), -1, -1), self.net.remember(memories), seen)
+        theta = torch.einsum("bdw,dwp->bdp", answers, self.weight) + self.bias
+        return self.head.log_prob(flat, theta).view_as(x) + log_slope
+
+    @torch.no_grad()
+    def impute(
+        self,
+        x: Tensor,
+        observed: Tensor,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        features = len(self.ask)
+        flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
+        batch = torch.broadcast_shapes(x.shape[:-1])
+        about = self._context(context, batch)
+        weights = torch.ones(len(self.orders), device=x.device)
+        kind = torch.multinomial(weights, len(flat), replacement=True, generator=generator)
+        drawn = torch.empty_like(flat)
+        for k, order in enumerate(self.orders.tolist()):
+            rows = kind == k
+            drawn[rows] = self._fill(flat[rows], observed, order, about[rows], generator)
+        return torch.where(observed, x, drawn.reshape(x.shape))
+
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        batch = () if context is None else context.shape[:-1]
+        x = self.rescale.shift.new_zeros(n, *batch, len(self.ask))
+        hidden = torch.zeros(len(self.ask), dtype=torch.bool, device=x.device)
+        given = None if context is None else context.expand(n, *context.shape)
+        return self.impute(x, hidden, given, generator)
+
+    def _fill(
+        self, x: Tensor, observed: Tensor, order: list[int], about: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Draw what is hidden of x (N, D), a feature at a time; what is known is remembered once."""
+        z = self.rescale(x)[0]
+        known = [feature for feature in order if observed[feature]]
+        memories = [about, *(self.embed.one(z[:, feature], feature) for feature in known)]
+        remembered = self.net.remember(torch.cat(memories, 1))
+        hidden = [feature for feature in order if not observed[feature]]
+        for feature in hidden:
+            query = self.ask[feature].expand(len(x), 1, -1)
+            answer = self.net(query, remembered)[:, 0]
+            theta = torch.addmm(self.bias[feature], answer, self.weight[feature])
+            z[:, feature] = self.head.sample(theta, feature, generator)
+            if feature != hidden[-1]:
+                new = self.net.remember(self.embed.one(z[:, feature], feature))
+                remembered = torch.cat((remembered, new), -2)
+        return self.rescale.inverse(z)[0]
+
+    def _context(self, context: Tensor | None, batch: tuple[int, ...]) -> Tensor:
+        """The memory that is always there: (N, 1, W)."""
+        memory = self.always.expand(math.prod(batch), 1, -1)
+        if self.given is None or self.normaliser is None or context is None:
+            return memory
+        normal = self.normaliser(context.expand(*batch, context.shape[-1]))[0]
+        return memory + self.given(normal).reshape(memory.shape)
+
+
+@final
+class _Embedding(nn.Module):
+    """What a value looks like: its sines over several octaves, through a layer of the feature's own."""
+
+    frequencies: Tensor
+    offset: Tensor
+
+    def __init__(self, bounded: Tensor, width: int, octaves: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.pi * 2.0 ** torch.arange(octaves), persistent=False)
+        size = torch.where(bounded, 1.0, 0.125)  # eight standard deviations make a range
+        self.register_buffer("size", size, persistent=False)
+        self.register_buffer("offset", torch.where(bounded, 0.5, 0.0), persistent=False)
+        inputs = 1 + 2 * octaves
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(len(bounded), inputs, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.randn(len(bounded), width))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, D) to (N, D, W)."""
+        return torch.einsum("ndf,dfw->ndw", self._waves(z, self.offset, self.size), self.weight) + self.bias
+
+    def one(self, z: Tensor, feature: int) -> Tensor:
+        """Values of one feature (N,) to (N, 1, W)."""
+        waves = self._waves(z, self.offset[feature], self.size[feature])
+        return torch.addmm(self.bias[feature], waves, self.weight[feature]).unsqueeze(1)
+
+    def _waves(self, z: Tensor, offset: Tensor, size: Tensor) -> Tensor:
+        place = ((z - offset) * size).unsqueeze(-1)
+        angle = place * self.frequencies
+        return torch.cat((place * 3.46, angle.sin(), angle.cos()), -1)
+
+
+def masked_transformer(
+    spec: Spec,
+    width: PositiveInt = 128,
+    heads: PositiveInt = 4,
+    layers: PositiveInt = 4,
+    hidden: PositiveInt = 4,
+    components: PositiveInt = 16,
+    octaves: Octaves = 6,
+    orders: PositiveInt | list[list[str]] = 4,
+) -> MaskedTransformer:
+    """A transformer over the features in which a mask says which are observed.
+
+    Args:
+        spec: What the data is.
+        width: Units of a token.
+        heads: Attention heads; they divide the width.
+        layers: Blocks.
+        hidden: Units of a block's MLP, as a multiple of the width.
+        components: Logistics in each feature's mixture.
+        octaves: Sine features of a value: how many times its range is halved.
+        orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
+            names; more are that and random ones, always the same.
+
+    Raises: UserError if x isn't a vector, heads don't divide the width, or an order isn't one.
+
+    >>> model = masked_transformer(Spec(names=("a", "b", "c"), shape=(3,)))
+    >>> model.log_prob(model.sample(7)).shape
+    torch.Size([7])
+    """
+    if len(spec.shape) != 1:
+        raise UserError(f"model=masked_transformer needs vectors; this dataset has {spec.shape}")
+    if width % heads:
+        raise UserError(f"model.heads={heads}: has to divide model.width={width}")
+    rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
+    return MaskedTransformer(spec, rows, width, heads, layers, hidden, components, octaves)
+
+
+def _orders(features: int, count: int) -> Tensor:
+    """The order of the names, and random ones besides, all different."""
+    generator = torch.Generator().manual_seed(0)
+    found = {tuple(range(features)): None}
+    while len(found) < min(count, math.factorial(features)):
+        found[tuple(torch.randperm(features, generator=generator).tolist())] = None
+    return torch.tensor([*found])
+
+
+def _named(names: tuple[str, ...], orders: list[list[str]]) -> Tensor:
+    for order in orders:
+        if sorted(order) != sorted(names):
+            raise UserError(f"model.orders: {order} is no order of {', '.join(names)}; name each once")
+    if not orders:
+        raise UserError("model.orders=[]: name one order at least, or give how many")
+    return torch.tensor([[names.index(name) for name in order] for order in orders])

@@ -1,0 +1,150 @@
+"""Features that live between two ends: onto the unit interval, and from there to the reals."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from flows.core import Batch, Spec, Transform
+from flows.transforms.standardize import Standardize, fit
+
+
+def bounded(spec: Spec) -> Tensor:
+    """Which features have a support of two ends, bool (D,).
+
+    >>> bounded(Spec(names=("a", "b"), shape=(2,), support=((0.0, 1.0), None)))
+    tensor([ True, False])
+    """
+    return torch.tensor([ends is not None for ends in spec.support or [None] * spec.shape[0]])
+
+
+def to_reals(spec: Spec) -> list[Transform]:
+    """What carries data to the reals, standardised; bounded features go by their logit."""
+    if spec.support is None:
+        return [Standardize(spec.shape)]
+    return [Rescale(spec), Logit(bounded(spec)), Standardize(spec.shape)]
+
+
+@final
+class Rescale(Transform):
+    """Bounded features onto (0, 1), the others to zero mean and unit variance, fitted by `initialise`.
+
+    Beyond the support the density is zero: ladj is -inf there. A point on an end, where rounding can put
+    one that was drawn inside, counts as just within.
+
+    Args:
+        spec: Names the ends.
+
+    Shapes: x, z (..., D); ladj (...).
+    Raises: UserError from `initialise` if an unbounded feature is constant or not finite.
+
+    >>> z, ladj = Rescale(Spec(names=("a", "b"), shape=(2,), support=((0.0, 5.0), None)))(torch.ones(7, 2))
+    >>> z.shape, ladj.shape
+    (torch.Size([7, 2]), torch.Size([7]))
+    """
+
+    bounded: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        ends = torch.tensor([pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]])
+        self.register_buffer("bounded", bounded(spec), persistent=False)
+        self.register_buffer("shift", ends[:, 0].clone())
+        self.register_buffer("scale", ends[:, 1] - ends[:, 0])
+
+    def initialise(self, batch: Batch) -> None:
+        free = ~self.bounded
+        if bool(free.any()):
+            self.shift[free], self.scale[free] = (t.to(self.shift) for t in fit(batch.x[:, free]))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, log_slope = self.each(x)
+        return z, log_slope.sum(-1)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[:-1])
+
+    def each(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z, and log |dz/dx| feature by feature: (..., D) both."""
+        z = (x - self.shift) / self.scale
+        beyond = self.bounded & ((z < 0) | (z > 1))
+        margin = torch.finfo(z.dtype).eps
+        z = torch.where(self.bounded, z.clamp(margin, 1 - margin), z)
+        return z, torch.where(beyond, -torch.inf, -self.scale.log())
+
+
+@final
+class Logit(Transform):
+    """z = log(x / (1 - x)) of the marked features, from (0, 1) to the reals; the others pass.
+
+    Args:
+        mask: The features, bool (D,).
+
+    Shapes: x, z (..., D); ladj (...).
+
+    >>> z, ladj = Logit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
+    >>> z.shape, ladj.shape
+    (torch.Size([7, 2]), torch.Size([7]))
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = torch.where(self.mask, x, 0.5).logit()
+        return torch.where(self.mask, z, x), -self._log_slope(z)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        margin = torch.finfo(z.dtype).eps
+        x = z.sigmoid().clamp(margin, 1 - margin)  # far out it would round onto the end
+        return torch.where(self.mask, x, z), self._log_slope(z)
+
+    def _log_slope(self, z: Tensor) -> Tensor:
+        """log |dx/dz| = log σ(z) + log σ(-z)."""
+        log_slope = torch.nn.functional.logsigmoid(z) + torch.nn.functional.logsigmoid(-z)
+        return torch.where(self.mask, log_slope, 0.0).sum(-1)
+
+
+@final
+class Probit(Transform):
+    """z = Φ⁻¹(x) of the marked features, from (0, 1) to the reals; the others pass.
+
+    What is uniform becomes standard Gaussian, so that a flow between boxes ends in the usual latent.
+
+    Args:
+        mask: The features, bool (D,).
+
+    Shapes: x, z (..., D); ladj (...).
+
+    >>> z, ladj = Probit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
+    >>> z.shape, ladj.shape
+    (torch.Size([7, 2]), torch.Size([7]))
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        margin = torch.finfo(x.dtype).eps
+        z = torch.special.ndtri(torch.where(self.mask, x, 0.5).clamp(margin, 1 - margin))
+        return torch.where(self.mask, z, x), -self._log_slope(z)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        margin = torch.finfo(z.dtype).eps
+        x = torch.special.ndtr(z).clamp(margin, 1 - margin)
+        return torch.where(self.mask, x, z), self._log_slope(z)
+
+    def _log_slope(self, z: Tensor) -> Tensor:
+        """log |dx/dz| = log φ(z)."""
+        log_slope = -0.5 * z.square() - 0.5 * torch.log(z.new_tensor(2 * torch.pi))
+        return torch.where(self.mask, log_slope, 0.0).sum(-1)
