@@ -37,6 +37,11 @@ class Spec(NamedTuple):
     dtypes: tuple[str, ...] | None = None
     levels: tuple[tuple[str, ...] | None, ...] | None = None
 
+    def ends(self, feature: int) -> tuple[float, float]:
+        """The support of one feature, infinite where it has none."""
+        found = None if self.support is None else self.support[feature]
+        return (-math.inf, math.inf) if found is None else found
+
 
 class Batch(NamedTuple):
     """Examples that travel together: x (B, *shape) is modelled, context (B, *context_shape) is given."""

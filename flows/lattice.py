@@ -7,13 +7,15 @@ uniformly over their cells, of which it gives E[log p(x + u·quantum)] ≤ log P
 from __future__ import annotations
 
 import math
+from typing import final
 
 import torch
 from torch import Tensor
 
-from flows.core import Spec
+from flows.core import Density, Spec
 
 SNAP = 1e-4  # of a step: what lies on the lattice but for rounding stays where it is
+ROUNDING = 4  # such roundings of a value are within reach of it
 
 
 def dequantise(x: Tensor, spec: Spec, generator: torch.Generator | None = None) -> Tensor:
@@ -29,8 +31,10 @@ def dequantise(x: Tensor, spec: Spec, generator: torch.Generator | None = None) 
     if spec.quantum is None:
         return x
     step = torch.tensor([q or 0.0 for q in spec.quantum], dtype=x.dtype, device=x.device)
+    slack = torch.maximum(SNAP * step, ROUNDING * torch.finfo(x.dtype).eps * x.abs())
     u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    return x + step * u
+    # clear of both ends, so that neither rounding nor `quantise` carries a point into another cell
+    return torch.where(step > 0, x + slack + (step - 3 * slack) * u, x)
 
 
 def quantise(x: Tensor, spec: Spec) -> Tensor:
@@ -47,11 +51,13 @@ def quantise(x: Tensor, spec: Spec) -> Tensor:
     for place, step in enumerate(spec.quantum):
         column = x[..., place]
         if step is not None:
-            low, high = (spec.support and spec.support[place]) or (0.0, math.inf)
-            cells = torch.floor((column.double() - low) / step + SNAP)
+            low, high = spec.ends(place)
+            origin = low if math.isfinite(low) else 0.0
+            slack = (ROUNDING * torch.finfo(x.dtype).eps * column.abs()).clamp(min=SNAP * step)
+            cells = torch.floor((column.double() - origin + slack) / step)
             if math.isfinite(high):
                 cells = cells.clamp(0, round((high - low) / step) - 1)
-            column = (low + cells * step).to(x.dtype)
+            column = (origin + cells * step).to(x.dtype)
         columns.append(column)
     return torch.stack(columns, -1)
 
@@ -61,3 +67,26 @@ def log_cell(spec: Spec) -> float | None:
     if spec.quantum is None or None in spec.quantum:
         return None
     return sum(math.log(step) for step in spec.quantum if step is not None)
+
+
+@final
+class OnLattice(Density):
+    """A density whose draws are brought back onto the lattice; log_prob stays that of spread points.
+
+    Args:
+        density: Of points spread over their cells.
+        spec: Says what the lattice is.
+    """
+
+    def __init__(self, density: Density, spec: Spec) -> None:
+        super().__init__()
+        self.density = density
+        self.spec = spec
+
+    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.density.log_prob(x, context)
+
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        return quantise(self.density.sample(n, context, generator), self.spec)

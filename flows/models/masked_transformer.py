@@ -93,8 +93,7 @@ class MaskedTransformer(AnySubset):
     ) -> Tensor:
         features = len(self.ask)
         flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
-        batch = torch.broadcast_shapes(x.shape[:-1])
-        about = self._context(context, batch)
+        about = self._context(context, x.shape[:-1])
         weights = torch.ones(len(self.orders), device=x.device)
         kind = torch.multinomial(weights, len(flat), replacement=True, generator=generator)
         drawn = torch.empty_like(flat)
@@ -146,6 +145,7 @@ class _Embedding(nn.Module):
 
     frequencies: Tensor
     offset: Tensor
+    size: Tensor
 
     def __init__(self, bounded: Tensor, width: int, octaves: int) -> None:
         super().__init__()

@@ -1,0 +1,163 @@
+"""Draw what isn't known of an example, given what is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from flows.core import AnySubset, Spec
+from flows.errors import UserError
+from flows.evaluation.blocks import BLOCK, place
+from flows.evaluation.runs import find, open_run
+from flows.evaluation.tables import frame, read
+from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.lattice import dequantise, quantise
+from flows.types import PositiveInt, Seed
+from flows.wording import choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+def impute(
+    observed: Mapping[str, float | str | bool] | None = None,
+    input: str | None = None,
+    output: str | None = None,
+    n: PositiveInt = 1000,
+    context: list[float] | None = None,
+    run: str = "latest",
+    checkpoint: Literal["best", "last"] = "best",
+    seed: Seed = 0,
+    trusted_packages: Sequence[str] = (),
+) -> None:
+    """Draw n examples that share the features observed, or fill the empty cells of a CSV table, each once.
+
+    Cells that a table gives stay as they are written, and so do its other columns. On a lattice an observed
+    value is spread over its cell before it is looked at, and draws are brought back onto the lattice.
+
+    Args:
+        observed: Values of some features, by name; a categorical one by the name of its level.
+        input: A CSV table with the columns the model was trained on, instead.
+        output: The file, ending in .csv; by default `imputed.csv` in the run's `evaluation`.
+        n: How many draws of `observed`.
+        context: With `observed`, one value for each of the context's names.
+        run: The run's directory, or `latest`.
+        checkpoint: Which weights.
+        seed: Of the draws: equal seeds give equal files.
+        trusted_packages: Packages of the user's own that the run's configuration may name.
+
+    Raises: UserError if the run's model doesn't know every conditional, or what is given doesn't fit it.
+    """
+    if (observed is None) == (input is None):
+        raise UserError("task=impute: give either observed='{NAME: VALUE}' or input=PATH.csv")
+    opened = open_run(find(run), checkpoint, trusted_packages)
+    model, spec = opened.density, opened.saved.spec
+    if not isinstance(model, AnySubset):
+        raise UserError(
+            f"run={opened.saved.path}: its model doesn't know every feature given any others; "
+            "train one that does (model=masked_transformer trainer=masked)"
+        )
+    path = Path(output) if output else opened.saved.path / "evaluation" / "imputed.csv"
+    ending(path, (".csv",))
+    generator = torch.Generator().manual_seed(seed)
+    if input is None:
+        given = _given(observed or {}, spec)
+        about = _context(context, spec)
+        ready(path.parent)
+        x = torch.tensor(given, dtype=torch.float64).expand(n, -1)
+        contexts = None if about is None else about.expand(n, -1)
+        filled = _fill(model, x, x.isnan(), contexts, spec, generator)
+        table = frame(filled, contexts, spec)
+        said = _summary(
+            table, [name for name, value in zip(spec.names, given, strict=True) if value != value]
+        )
+        done = f"{n:,} draws"
+    else:
+        if context is not None:
+            raise UserError("context: with input=, contexts are columns of the table; leave it out")
+        rows = read(Path(input), spec, place(model)[1], gaps=True)
+        ready(path.parent)
+        filled = _fill(model, rows.x, rows.empty, rows.context, spec, generator)
+        table = _written(rows.table, frame(filled, None, spec), rows.empty, spec)
+        said = ""
+        done = f"{int(rows.empty.sum()):,} cells of {len(table):,} rows filled"
+    warn(opened.warnings)
+    write(path, table.to_csv(index=False))
+    print(f"{said}{done}: {path}")
+
+
+def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float]:
+    """A value for each feature, NaN where none is observed."""
+    values = dict.fromkeys(spec.names, float("nan"))
+    for name, value in observed.items():
+        if name not in values:
+            raise UserError(f"observed.{name}: no such feature; {choose(name, spec.names, 'features')}")
+        place = spec.names.index(name)
+        values[name] = _number(name, value, spec.levels[place] if spec.levels else None)
+        low, high = spec.ends(place)
+        if not low <= values[name] <= high:
+            raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {high:g}")
+    return [*values.values()]
+
+
+def _number(name: str, value: float | str | bool, levels: tuple[str, ...] | None) -> float:
+    if levels:
+        if str(value) not in levels:
+            raise UserError(f"observed.{name}={value}: no such level; {choose(str(value), levels, 'levels')}")
+        return float(levels.index(str(value)))
+    if isinstance(value, str) or not abs(value) < float("inf"):
+        raise UserError(f"observed.{name}={value}: expected a finite number")
+    return float(value)
+
+
+def _context(context: Sequence[float] | None, spec: Spec) -> Tensor | None:
+    wanted = len(spec.context_names)
+    if len(context or ()) != wanted:
+        names = ", ".join(spec.context_names)
+        raise UserError(f"context={context}: this run's contexts are [{names}], a value for each")
+    return torch.tensor(context, dtype=torch.float64) if context else None
+
+
+def _fill(
+    model: AnySubset,
+    x: Tensor,
+    hidden: Tensor,
+    context: Tensor | None,
+    spec: Spec,
+    generator: torch.Generator,
+) -> Tensor:
+    """x (N, D) with what is hidden drawn, float64: rows that lack the same features go together."""
+    device, dtype = place(model)
+    spread = dequantise(x, spec, generator).to(device, dtype)
+    filled = x.clone()
+    for pattern in hidden.unique(dim=0):
+        rows = (hidden == pattern).all(1).nonzero()[:, 0]
+        for some in rows.split(BLOCK):
+            about = None if context is None else context[some].to(device, dtype)
+            drawn = model.impute(spread[some], ~pattern, about, generator).double().cpu()
+            filled[some] = torch.where(pattern, quantise(drawn, spec), x[some])
+    return filled
+
+
+def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor, spec: Spec) -> pd.DataFrame:
+    """The table as it was, with text in its empty cells."""
+    result = table.copy()
+    for name, holes in zip(spec.names, empty.T.numpy(), strict=True):
+        result[name] = result[name].where(~holes, filled[name].astype(str))
+    return result
+
+
+def _summary(table: pd.DataFrame, hidden: Sequence[str]) -> str:
+    """Quantiles of what was drawn, a line a feature; nothing of what has no order."""
+    numbers = table[[*hidden]].select_dtypes("number")
+    if numbers.empty:
+        return ""
+    lines = numbers.quantile([*QUANTILES]).T
+    lines.columns = [f"{quantile:.0%}" for quantile in QUANTILES]
+    return f"{lines.to_string(float_format=lambda v: f'{v:.4g}')}\n"
