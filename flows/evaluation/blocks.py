@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
+from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler
 from flows.errors import UserError
 
 BLOCK = 8192
@@ -68,6 +68,19 @@ def latent(flow: Flow, batch: Batch, block: int = BLOCK) -> Tensor:
     device, dtype = place(flow)
     blocks = zip(*_split(batch, block), strict=True)
     return torch.cat([flow.latent(*_to(b, device, dtype))[0].double().cpu() for b in blocks])
+
+
+@torch.no_grad()
+def conditionals(density: AnySubset, batch: Batch, given: Tensor, block: int = BLOCK) -> Tensor:
+    """log p of each feature given those that row of `given` (D, D) names, float64 (N, D) on the CPU."""
+    device, dtype = place(density)
+    blocks = zip(*_split(batch, block), strict=True)
+    known = given.to(device)
+    found = []
+    for each in blocks:
+        x, context = _to(each, device, dtype)
+        found.append(density.conditionals(x, known, context).double().cpu())
+    return torch.cat(found)
 
 
 @torch.no_grad()

@@ -1,18 +1,31 @@
-"""The figures of one density: cheap enough to draw while it trains, the same ones in the report."""
+"""The figures of one model: cheap enough to draw while it trains, the same ones in the report."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
 
-from flows.core import Batch, Dataset, Density, Flow, Part
+from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
 from flows.evaluation.blocks import examples, place, samples, some_contexts, spread
-from flows.evaluation.plots import densities, grid_warp, latent_panels, loss_curves, sample_panels
+from flows.evaluation.plots import (
+    coloured_panels,
+    component_panels,
+    corner_panels,
+    densities,
+    grid_warp,
+    histogram_panels,
+    is_picture,
+    latent_panels,
+    loss_curves,
+    redrawn_panels,
+    sample_panels,
+)
 from flows.files import write_whole
+from flows.lattice import dequantise, quantise
 from flows.training.saved import Saved
 
 if TYPE_CHECKING:
@@ -20,41 +33,67 @@ if TYPE_CHECKING:
 
 
 def training_figures(
-    density: Density, dataset: Dataset, part: Part = "val", points: int = 2000, seed: int = 0
+    model: Sampler, dataset: Dataset, part: Part = "val", points: int = 2000, seed: int = 0, draws: int = 6000
 ) -> dict[str, Figure]:
-    """What can be seen of a density, by name: latent, warp, density, samples; only what makes sense for it.
+    """What can be seen of a model, by name; only what makes sense for it and its data.
 
     Always the same points and the same draws, so that figures of one run compare. Data that isn't
     vectors has none.
 
     Args:
-        density: The model, in evaluation mode, on any device.
+        model: In evaluation mode, on any device.
         dataset: Where points, classes and truth come from.
         part: The part whose points are shown.
         points: How many.
         seed: Of every draw made here.
+        draws: How many points a picture is redrawn from.
     """
     spec = dataset.spec
     if len(spec.shape) != 1:
         return {}
     (features,) = spec.shape
-    here = torch.Generator(place(density)[0]).manual_seed(seed)
-    batch = examples(dataset, part, points, torch.Generator().manual_seed(seed))
-    batch = Batch(batch.x.double().cpu(), None if batch.context is None else batch.context.double().cpu())
+    here, cpu = torch.Generator(place(model)[0]).manual_seed(seed), torch.Generator().manual_seed(seed)
+    batch = _on_cpu(examples(dataset, part, points, cpu))
+    real, context = quantise(batch.x, spec), batch.context
+    cells = Batch(dequantise(real, spec, cpu), context)  # what densities speak of
     classes = shown_classes(dataset, part, points)
-    kinds = some_contexts(batch.context)
+    kinds = some_contexts(context)
+    count = max(len(real), draws) if is_picture(spec) else len(real)
+    given = None if context is None else context[torch.arange(count) % len(context)]
+    drawn = quantise(samples(model, count, given, here), spec)
+    alike = drawn[: len(real)]  # as many as real points, under the same contexts
 
     figures: dict[str, Figure] = {}
-    if features <= 2:
-        figures["density"] = densities({"model": density}, dataset.truth, batch, spec.names, kinds)
-    drawn = samples(density, len(batch.x), batch.context, here)
-    given = None if batch.context is None else classes
-    figures["samples"] = sample_panels(batch.x, drawn, spec.names, given)
-    if isinstance(density, Flow) and features > 1:
-        figures["latent"] = latent_panels(density, batch, classes, spec.names, here)
-    if isinstance(density, Flow) and features == 2:
-        figures["warp"] = grid_warp(density, spec.names, None if kinds is None else kinds[0])
+    if features <= 2 and isinstance(model, Density):
+        figures["density"] = densities({"model": model}, dataset.truth, cells, spec.names, kinds)
+    if is_picture(spec):
+        figures["points"] = coloured_panels(real, alike, spec)
+        figures["picture"] = redrawn_panels(_all_points(dataset, part, draws), drawn, spec)
+    if features == 2:
+        figures["samples"] = sample_panels(real, alike, spec.names, None if context is None else classes)
+    else:
+        figures["histograms"] = histogram_panels(real, alike, spec)
+    if features > 2:
+        figures["corner"] = corner_panels(real, alike, spec)
+    if features > 2 and len(real) > 1:
+        figures["components"] = component_panels(real, alike)
+    if isinstance(model, Flow) and features > 1:
+        figures["latent"] = latent_panels(model, cells, classes, spec.names, here)
+    if isinstance(model, Flow) and features == 2:
+        figures["warp"] = grid_warp(model, spec.names, None if kinds is None else kinds[0])
     return figures
+
+
+def _all_points(dataset: Dataset, part: Part, limit: int) -> Tensor:
+    """Of every part, for a picture wants all its pixels; draws of the truth where there are no parts."""
+    parts: list[Part] = [each for each in get_args(Part) if dataset.source(each) is not None]
+    cpu = torch.Generator().manual_seed(0)
+    x = torch.cat([_on_cpu(examples(dataset, each, limit, cpu)).x for each in parts or [part]])
+    return quantise(x[spread(len(x), limit)], dataset.spec)
+
+
+def _on_cpu(batch: Batch) -> Batch:
+    return Batch(batch.x.double().cpu(), None if batch.context is None else batch.context.double().cpu())
 
 
 def shown_classes(dataset: Dataset, part: Part, points: int) -> Tensor | None:

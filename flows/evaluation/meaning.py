@@ -6,6 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+PARTS = (
+    "low",
+    "high",
+    "floor",
+    "floor_99",
+    "floor_low",
+    "floor_high",
+    "train",
+    "train_floor",
+    "train_floor_99",
+)
+"""What a key's parts end in: `nll_low` belongs to `nll`."""
+
 
 class Meaning(NamedTuple):
     """How a metric is called and read by people."""
@@ -17,11 +30,23 @@ class Meaning(NamedTuple):
 
 MEANINGS = {
     "test_points": Meaning("Test points", "", "Held-out examples that the numbers below are taken over."),
+    "lost_draws": Meaning(
+        "Lost draws",
+        "share",
+        "Draws that hold a number that isn't finite. While there are any, draws aren't compared with data.",
+    ),
     "nll": Meaning(
         "Negative log-likelihood",
         "nats",
-        "Mean of −log p over the test points, in the data's units. Lower is better; the floor is "
-        "the truth's own.",
+        "Mean of −log p over the test points, in the data's units; on a lattice, of points spread over "
+        "their cells. Lower is better; the floor is the truth's own. A model well below the floor on "
+        "training points has learnt them by heart.",
+    ),
+    "bits_per_dim": Meaning(
+        "Bits per feature",
+        "bits",
+        "The same as a bound on the code length of the discrete data: −log₂ of a cell's probability, shared "
+        "among the features. Lower is better.",
     ),
     "kl_to_truth": Meaning(
         "KL to the truth",
@@ -29,17 +54,95 @@ MEANINGS = {
         "Mean of log p_true − log p_model over the test points: what is lost against the true density. "
         "Zero is perfect; an interval wholly below zero is a bug.",
     ),
+    "nll_order_spread": Meaning(
+        "Spread over orders",
+        "nats",
+        "Between the best and the worst order of the features in the chain rule, of the mean negative "
+        "log-likelihood. Zero where the conditionals belong to one density.",
+    ),
+    "mmd": Meaning(
+        "MMD², σ = 0.1",
+        "",
+        "Squared maximum mean discrepancy between draws and test points under a Gaussian kernel with "
+        "σ = 0.1 in data units, each point meeting itself too. Lower is better; the floor is a perfect "
+        "model's at the same size.",
+    ),
+    "mmd_median": Meaning(
+        "MMD², median σ",
+        "",
+        "The same with features in standard deviations, and for σ their median distance.",
+    ),
+    "mmd_median_p": Meaning(
+        "MMD², chance",
+        "p-value",
+        "Share of random exchanges of draws and test points that lie at least as far apart, of 199 and "
+        "what was found. Small means that the two differ; a perfect model gets any value alike.",
+    ),
+    "sample_energy_distance": Meaning(
+        "Sample energy distance",
+        "",
+        "How far draws of the model are from test points, features in standard deviations. Lower is "
+        "better; the floor is a perfect model's at the same size.",
+    ),
+    "c2st": Meaning(
+        "Classifier accuracy",
+        "share",
+        "How often boosted trees tell draws from test points that they haven't seen. 0.5 is chance, so "
+        "perfect; 1 means that every draw gives itself away.",
+    ),
+    "precision": Meaning(
+        "Precision",
+        "share",
+        "Draws that lie where test points do: within reach of one's fifth neighbour. The floor is a perfect "
+        "model's, which is best; below it, draws lie where nothing should be.",
+    ),
+    "recall": Meaning(
+        "Recall",
+        "share",
+        "Test points that lie where draws do. The floor is a perfect model's, which is best; below it, "
+        "draws leave out something.",
+    ),
+    "w1_mean": Meaning(
+        "W1, mean", "data units", "Mean of the features' Wasserstein distances. Lower is better."
+    ),
+    "w1_worst": Meaning("W1, worst", "data units", "Largest of the features' Wasserstein distances."),
+    "w1_<name>": Meaning(
+        "W1 of {}",
+        "data units",
+        "How far this feature of the draws would have to be moved, on average, to be distributed as that of "
+        "test points. The floor is a perfect model's mean and 99th percentile.",
+    ),
+    "kl_mean": Meaning("KL, mean", "nats", "Mean of the features' KL between histograms. Lower is better."),
+    "kl_worst": Meaning("KL, worst", "nats", "Largest of the features' KL between histograms."),
+    "kl_<name>": Meaning(
+        "KL of {}",
+        "nats",
+        "From test points to draws, between histograms of this feature with 100 bins over the test points' "
+        "range; draws beyond it don't count. The floor is a perfect model's mean and 99th percentile.",
+    ),
+    "memorisation_z": Meaning(
+        "Closeness to training",
+        "z",
+        "Whether draws are nearer to training points than test points are (Mann–Whitney). About zero is "
+        "right, the floor is a perfect model's range. Far below it, draws repeat training points, or crowd "
+        "where these are dense: the next line tells which.",
+    ),
+    "nearest_train": Meaning(
+        "Nearest is training",
+        "share",
+        "Draws whose nearest real point is a training point and not a test point. The floor is what chance "
+        "gives to any model, good or bad, that doesn't repeat training points: its mean and 99th percentile.",
+    ),
+    "copied": Meaning(
+        "Copied",
+        "share",
+        "Draws that coincide with a training point. The floor is the share of test points that do.",
+    ),
     "latent_energy_distance": Meaning(
         "Latent energy distance",
         "",
         "How far the latents of test points are from standard Gaussian draws. The floor is as many "
         "Gaussian draws against Gaussian draws.",
-    ),
-    "sample_energy_distance": Meaning(
-        "Sample energy distance",
-        "",
-        "How far samples of the model are from test points, features in standard deviations. The floor "
-        "is as many test points against other test points.",
     ),
     "sample_chi2_p": Meaning(
         "Samples against density",
@@ -56,13 +159,36 @@ MEANINGS = {
 
 
 class Row(NamedTuple):
-    """One metric with what belongs to it, as text; an absent part is empty."""
+    """One metric with what belongs to it, as text; an absent part is empty.
+
+    Args:
+        key: Name of the metric.
+        meaning: How people read it.
+        value: Against held-out points.
+        interval: Of the value, 95 %.
+        floor: What a perfect model scores; its mean, or mean and 99th percentile, or range.
+        train: The value against training points.
+        train_floor: What a perfect model scores there, where that isn't the floor.
+    """
 
     key: str
     meaning: Meaning
     value: str
     interval: str
     floor: str
+    train: str
+    train_floor: str
+
+
+def meaning(key: str) -> Meaning:
+    """What a key means; the key itself where nothing is known of it.
+
+    >>> meaning("kl_petal width").label
+    'KL of petal width'
+    """
+    score, _, name = key.partition("_")
+    known = MEANINGS.get(key) or MEANINGS.get(f"{score}_<name>")
+    return Meaning(key, "", "") if known is None else known._replace(label=known.label.format(name))
 
 
 def number(value: float) -> str:
@@ -79,32 +205,38 @@ def number(value: float) -> str:
 
 
 def rows(metrics: Mapping[str, float]) -> list[Row]:
-    """The metrics in the order they were measured, each joined by its interval and its floor.
+    """The metrics in the order they were measured, each joined by its interval, floor and training figure.
 
     >>> [(row.key, row.interval) for row in rows({"nll": 1.0, "nll_low": 0.5, "nll_high": 1.5})]
     [('nll', '0.5000 to 1.5000')]
     """
-    parts = {f"{key}_{part}" for key in metrics for part in ("low", "high", "floor")}
+    parts = {f"{key}_{part}" for key in metrics for part in PARTS}
     table = []
     for key in (key for key in metrics if key not in parts):
-        low, high, least = (metrics.get(f"{key}_{part}") for part in ("low", "high", "floor"))
-        interval = "" if low is None or high is None else f"{number(low)} to {number(high)}"
-        meaning = MEANINGS.get(key, Meaning(key, "", ""))
-        table.append(
-            Row(key, meaning, number(metrics[key]), interval, "" if least is None else number(least))
-        )
+        given = {part: number(metrics[f"{key}_{part}"]) for part in PARTS if f"{key}_{part}" in metrics}
+        floor = _range(given, "floor", "floor_99") or _range(given, "floor_low", "floor_high")
+        train_floor = _range(given, "train_floor", "train_floor_99")
+        interval, train = _range(given, "low", "high"), given.get("train", "")
+        table.append(Row(key, meaning(key), number(metrics[key]), interval, floor, train, train_floor))
     return table
 
 
 def text(metrics: Mapping[str, float]) -> str:
-    """The table for a terminal, one metric a line, columns aligned."""
-    lines = [("metric", "value", "95 % interval", "floor")]
-    lines += [(row.key, row.value, row.interval, row.floor) for row in rows(metrics)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    align = ["<", ">", ">", ">"]
+    """The table for a terminal, one metric a line, columns aligned; those that nothing fills are left out."""
+    lines = [("metric", "value", "95 % interval", "floor", "train", "train floor")]
+    lines += [
+        (row.key, row.value, row.interval, row.floor, row.train, row.train_floor) for row in rows(metrics)
+    ]
+    columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
     return "\n".join(
         "  ".join(
-            f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths, strict=True)
+            f"{cell:{'>' if place else '<'}{width}}"
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in lines
+        for line in zip(*columns, strict=True)
     )
+
+
+def _range(given: Mapping[str, str], one: str, other: str) -> str:
+    return " to ".join(given[part] for part in (one, other) if part in given)

@@ -1,62 +1,87 @@
-"""All the numbers of one density on one dataset."""
+"""All the numbers of one model on one dataset."""
 
 from __future__ import annotations
 
+import math
+from itertools import permutations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from flows.core import Batch, Dataset, Density, Flow
-from flows.evaluation.blocks import examples, latent, log_prob, samples, some_contexts, spread
-from flows.evaluation.metrics import (
-    bootstrap,
-    disjoint_halves,
-    energy_distance,
-    floor,
-    gaussian_distance,
-    sample_chi2,
-    truth_ratio,
-)
+from flows.core import AnySubset, Batch, Dataset, Density, Flow, Sampler, Spec
+from flows.evaluation.blocks import conditionals, examples, latent, log_prob, some_contexts, spread
+from flows.evaluation.copying import suspicions
+from flows.evaluation.judge import FEWEST, judge
+from flows.evaluation.meaning import PARTS
+from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, truth_ratio
+from flows.lattice import dequantise, log_cell, quantise
+
+ORDERS, ORDERED = 24, 1000  # most orders of many features, and most points that they are tried on
 
 
 class Measured(NamedTuple):
-    """Flat metrics by name, and one line for each that only a bug explains."""
+    """Flat metrics by name, and one line for each that only a bug, or copying, explains."""
 
     metrics: dict[str, float]
     warnings: list[str]
 
 
 def measure(
-    density: Density, dataset: Dataset, seed: int = 0, points: int = 100_000, pairs: int = 4096
+    model: Sampler, dataset: Dataset, seed: int = 0, points: int = 100_000, pairs: int = 4096
 ) -> Measured:
-    """Judge a density on the test part: likelihood, distance to the truth, latent, draws.
+    """Judge a model on the test part: likelihood, distance to the truth, draws, memory, latent.
+
+    What needs a likelihood is left out where the model has none. On a lattice it is that of points spread
+    over their cells, the same for the model and the truth; draws are moved onto the lattice before they
+    are compared with data.
 
     `..._low` and `..._high` bound a mean (95 %, bootstrap); `..._floor` is what a perfect model would
-    score at the same sample size.
+    score at the same sample size, `..._train` is the same against training points. `meaning` tells them
+    all, `judge` how draws are compared.
 
     Args:
-        density: The model, on the CPU.
-        dataset: Where the test part comes from; its truth, if known, gives the floors.
+        model: On the CPU.
+        dataset: Where test and training part come from; its truth, if known, gives the floors.
         seed: Of every draw made here.
-        points: Most test points used.
-        pairs: Most points on each side of an energy distance, whose cost is quadratic.
+        points: Most points of a part that are used.
+        pairs: Most points on each side of what costs a square of them.
 
     Raises: UserError if the dataset has neither a test part nor a truth.
     """
     generator = torch.Generator().manual_seed(seed)
-    test = examples(dataset, "test", points, generator)
+    spec, truth = dataset.spec, dataset.truth
+    test, train = examples(dataset, "test", points, generator), None
+    if dataset.source("train") is not None:
+        train = examples(dataset, "train", points, generator)
+    cells = _cells(test, spec, generator)
     metrics = {"test_points": float(len(test.x))}
-    metrics |= _likelihood(density, dataset.truth, test, generator)
-    if isinstance(density, Flow):
-        metrics |= _gaussianity(density, test, pairs, generator)
-    if len(test.x) > 1:
-        metrics |= _distance(density, test, pairs, generator)
-    if len(dataset.spec.shape) == 1 and dataset.spec.shape[0] <= 2 and not any(dataset.spec.quantum or ()):
-        metrics["sample_chi2_p"] = sample_chi2(density, some_contexts(test.context), generator).p
-    if dataset.truth is not None:
-        metrics |= truth_ratio(density, dataset.truth, test.context, generator).flat("truth_ratio")
-    return Measured(metrics, _warnings(metrics))
+    if isinstance(model, Density):
+        metrics |= _likelihood(model, truth, cells, generator)
+        if train is not None:
+            metrics |= _on_training(model, truth, _cells(train, spec, generator))
+        metrics |= _bits(metrics, spec)
+    if isinstance(model, AnySubset):
+        metrics["nll_order_spread"] = _order_spread(model, _some(cells, ORDERED), generator)
+    test, train = _corners(test, spec), None if train is None else _corners(train, spec)
+    metrics |= judge(model, truth, spec, test, train, generator, pairs)
+    if isinstance(model, Flow):
+        metrics |= _gaussianity(model, _some(cells, pairs), generator)
+    if isinstance(model, Density):
+        if len(spec.shape) == 1 and spec.shape[0] <= 2 and not any(spec.quantum or ()):
+            metrics["sample_chi2_p"] = sample_chi2(model, some_contexts(test.context), generator).p
+        if truth is not None:
+            metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
+    return Measured(metrics, _warnings(metrics) + suspicions(metrics, min(len(test.x), pairs)))
+
+
+def _cells(batch: Batch, spec: Spec, generator: torch.Generator) -> Batch:
+    """Points as a density sees them: on a lattice spread over their cells."""
+    return batch._replace(x=dequantise(_corners(batch, spec).x, spec, generator))
+
+
+def _corners(batch: Batch, spec: Spec) -> Batch:
+    """Points as data has them; draws of a truth are spread over cells, and rounding is undone."""
+    return batch._replace(x=quantise(batch.x.double().cpu(), spec))
 
 
 def _likelihood(
@@ -72,32 +97,44 @@ def _likelihood(
     return metrics | {"nll_floor": -log_truth.mean().item()} | kl.flat("kl_to_truth")
 
 
-def _gaussianity(flow: Flow, test: Batch, pairs: int, generator: torch.Generator) -> dict[str, float]:
-    distance, least = gaussian_distance(latent(flow, _some(test, pairs)), generator)
+def _on_training(density: Density, truth: Density | None, train: Batch) -> dict[str, float]:
+    nll = {"nll_train": -log_prob(density, train).mean().item()}
+    return nll if truth is None else nll | {"nll_train_floor": -log_prob(truth, train).mean().item()}
+
+
+def _bits(metrics: dict[str, float], spec: Spec) -> dict[str, float]:
+    """bits_per_dim and its parts, where all features lie on a lattice."""
+    volume = log_cell(spec)
+    if volume is None:
+        return {}
+    nats = {
+        part: metrics[f"nll{part}"] for part in ("", *(f"_{p}" for p in PARTS)) if f"nll{part}" in metrics
+    }
+    scale = len(spec.names) * math.log(2)
+    return {f"bits_per_dim{part}": (value - volume) / scale for part, value in nats.items()}
+
+
+def _order_spread(density: AnySubset, test: Batch, generator: torch.Generator) -> float:
+    """How far apart the orders' mean log-likelihoods are: all orders of up to five features, else 24."""
+    features = test.x.shape[1]
+    if features <= 5:
+        orders = torch.tensor([*permutations(range(features))])
+    else:
+        orders = torch.stack([torch.randperm(features, generator=generator) for _ in range(ORDERS)])
+    ranks = orders.argsort(1)
+    given = ranks.unsqueeze(1) < ranks.unsqueeze(2)  # by order, feature, and which features it is given
+    # Orders share most of their terms: each is asked for once.
+    terms = [given[:, feature].unique(dim=0, return_inverse=True) for feature in range(features)]
+    calls = max(len(sets) for sets, _ in terms)
+    asked = torch.stack([sets[torch.arange(calls) % len(sets)] for sets, _ in terms], 1)
+    means = torch.stack([conditionals(density, test, each).mean(0) for each in asked])
+    total = torch.stack([means[place, feature] for feature, (_, place) in enumerate(terms)]).sum(0)
+    return (total.max() - total.min()).item()
+
+
+def _gaussianity(flow: Flow, test: Batch, generator: torch.Generator) -> dict[str, float]:
+    distance, least = gaussian_distance(latent(flow, test), generator)
     return {"latent_energy_distance": distance, "latent_energy_distance_floor": least}
-
-
-def _distance(density: Density, test: Batch, pairs: int, generator: torch.Generator) -> dict[str, float]:
-    """Draws against test points, joined to their contexts, each column in its standard deviations."""
-    few = _some(test, 2 * pairs)
-    joint = _joint(few)
-    mean, std = joint.mean(0), joint.std(0).clamp(min=1e-12)
-    real = (joint - mean) / std
-
-    def halves(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        one, other = disjoint_halves(len(real), generator)
-        return real[one], real[other]
-
-    given, kept = disjoint_halves(len(real), generator)
-    contexts = None if few.context is None else few.context[given]
-    drawn = Batch(samples(density, len(given), contexts, generator), contexts)
-    distance = energy_distance((_joint(drawn) - mean) / std, real[kept])
-    return {"sample_energy_distance": distance, "sample_energy_distance_floor": floor(halves, generator)}
-
-
-def _joint(batch: Batch) -> Tensor:
-    parts = [batch.x] if batch.context is None else [batch.x, batch.context]
-    return torch.cat([part.double().flatten(1) for part in parts], dim=1)
 
 
 def _some(batch: Batch, limit: int) -> Batch:
@@ -117,6 +154,15 @@ def _warnings(metrics: dict[str, float]) -> list[str]:
             f"sample_chi2_p = {metrics['sample_chi2_p']:.1e}: the model doesn't draw from the density it "
             "claims, so its sample or its log_prob is wrong"
         )
-    if not abs(metrics["nll"]) < float("inf"):
+    if not abs(metrics.get("nll", 0.0)) < float("inf"):
         lines.append("nll is not finite: the model gives some test points no likelihood at all")
+    if "lost_draws" in metrics:
+        lines.append(
+            f"lost_draws = {metrics['lost_draws']:.1e}: this share of draws isn't finite, so they are not "
+            "compared with data; look for overflow in the model's sample"
+        )
+    elif "c2st" not in metrics:
+        lines.append(
+            f"draws are not compared with data: that needs {FEWEST} test and training points or more"
+        )
     return lines

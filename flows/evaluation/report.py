@@ -16,7 +16,8 @@ from flows.evaluation.plots.style import INK
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADLINES = ("kl_to_truth", "nll", "latent_energy_distance", "sample_energy_distance")
+HEADLINES = ("kl_to_truth", "nll", "mmd", "sample_energy_distance", "c2st", "memorisation_z")
+TILES = 4  # as many as stand in a row
 
 TITLES = {
     "loss": "Loss",
@@ -24,9 +25,15 @@ TITLES = {
     "warp": "The latent grid, layer by layer",
     "density": "Density",
     "samples": "Samples",
+    "points": "Points in their colours",
+    "picture": "The picture, redrawn",
+    "histograms": "Each feature alone",
+    "corner": "Features in pairs",
+    "components": "Principal components",
 }
 CAPTIONS = {
-    "loss": "Negative log-likelihood while training, on training batches and on the validation part.",
+    "loss": "Scores while training, on training batches and on the validation part; likelihoods in nats. "
+    "Where validation rises while training falls, the model learns its points by heart.",
     "latent": "Above, held-out points and the latents they are carried to: these should fill the circles "
     "(one, two and three standard deviations) like a Gaussian. Below, latent draws and the points they "
     "generate, coloured like the held-out point nearest to where they land (by angle where there are no "
@@ -34,7 +41,21 @@ CAPTIONS = {
     "warp": "A regular grid over the latent plane, carried into data space. Blue lines start upright, orange "
     "ones level.",
     "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
-    "samples": "Held-out points beside as many generated ones.",
+    "samples": "Held-out points beside as many generated ones, in the data's units.",
+    "points": "Held-out points beside as many generated ones, each in its own red, green and blue, in "
+    "the picture's proportions. Look for colours out of place, and for points where there should be none.",
+    "picture": "All points of the data beside draws, put back into pixels: the picture's own, or larger "
+    "ones where draws wouldn't fill them. A pixel has the mean colour of its points, none where it is "
+    "empty: noise in it is a colour the model isn't sure of.",
+    "histograms": "Held-out points, filled, and generated ones, as a line, over the range of the held-out "
+    "ones; density per unit of the feature. Look for peaks that are missing or rounded off, and at the ends "
+    "of a range. At most the first nine features.",
+    "corner": "On the diagonal each feature alone, below it each pair, in the data's units; as many points "
+    "of each kind, lattices spread over their cells. One colour where the other is missing is a fault. At "
+    "most the first six features; long names are cut.",
+    "components": "The plane in which the held-out points vary most, each feature in standard deviations; "
+    "in brackets the share of the variance along each axis. Generated points are put into the same plane: "
+    "the clouds should have the same outline and the same dense places.",
 }
 
 
@@ -116,7 +137,7 @@ def comparison(
 
 def _headlines(table: Sequence[Row]) -> list[Row]:
     by_key = {row.key: row for row in table}
-    return [by_key[key] for key in HEADLINES if key in by_key]
+    return [by_key[key] for key in HEADLINES if key in by_key][:TILES]
 
 
 def _pictures(figures: Mapping[str, Figure]) -> list[Picture]:

@@ -13,6 +13,7 @@ from flows.core import Batch, Spec
 from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.training.checkpoint import Checkpoint
+from flows.training.jitter import Jitter
 from flows.training.player import Player, within
 from flows.training.stream import Stream
 
@@ -38,6 +39,7 @@ class Run:
         stream: Where batches come from.
         generator: Draws the objective's noise, and what spreads a lattice; on the players' device.
         spec: What the examples are; None where they lie on no lattice.
+        jitter: Noise on what is trained on; None for none.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Run:
         stream: Stream,
         generator: torch.Generator,
         spec: Spec | None = None,
+        jitter: Jitter | None = None,
     ) -> None:
         self.objective = objective
         self.players = players
         self.stream = stream
         self.generator = generator
         self.spec = spec
+        self.jitter = jitter
         self.turn = 0
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
@@ -69,8 +73,9 @@ class Run:
         return self.turn // len(self.objective.cycle)
 
     def draw(self) -> Batch:
-        """The next batch; on a lattice spread over its cells, afresh each time, whatever the objective."""
-        return self.spread(next(self.stream), self.generator)
+        """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""
+        batch = self.spread(next(self.stream), self.generator)
+        return batch if self.jitter is None else batch._replace(x=self.jitter(batch.x, self.generator))
 
     def spread(self, batch: Batch, generator: torch.Generator) -> Batch:
         """A batch as a density sees it: points of a lattice spread over their cells."""

@@ -16,6 +16,7 @@ from flows.errors import UserError
 from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.training import checkpoint
+from flows.training.jitter import Jitter
 from flows.training.monitor import Monitor
 from flows.training.player import Player, fill
 from flows.training.run import Run
@@ -42,6 +43,7 @@ class Trainer:
         warmup: Steps over which the learning rate rises.
         decay: How it falls then: "cosine", to zero at the budget's end, or "constant".
         clip_norm: Largest norm of a gradient; null for any.
+        jitter: Noise on training examples, in standard deviations of each feature; 0 for none.
         ema: Decay of the average of the weights that is validated and kept; null for the last weights.
         validate_every: Steps between validations.
         patience: Validations without a new best before stopping; null for never.
@@ -62,6 +64,7 @@ class Trainer:
         warmup: NonNegativeInt = 0,
         decay: Decay = "cosine",
         clip_norm: PositiveFloat | None = None,
+        jitter: Fraction = 0.0,
         ema: Fraction | None = None,
         validate_every: PositiveInt = 500,
         patience: PositiveInt | None = None,
@@ -80,6 +83,7 @@ class Trainer:
         self.max_seconds = max_seconds
         self.schedule = Schedule(decay, warmup)
         self.clip_norm = clip_norm
+        self.jitter = jitter
         self.ema = ema
         self.validate_every = validate_every
         self.patience = patience
@@ -101,9 +105,10 @@ class Trainer:
         source = dataset.source("train")
         if source is None:
             raise UserError("this dataset has no training part, only a truth to compare with")
+        everything = _everything(source, dataset.spec, runtime.dtype, seed)
         if weights is None:
             with torch.no_grad():
-                model.to(runtime.dtype).initialise(_everything(source, dataset.spec, runtime.dtype, seed))
+                model.to(runtime.dtype).initialise(everything)
         else:
             fill(model, weights)
             model.to(runtime.dtype)
@@ -115,7 +120,8 @@ class Trainer:
         order = torch.Generator().manual_seed(seed)
         noise = torch.Generator(runtime.device).manual_seed(seed + 1)
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
-        return Run(self.objective, players, stream, noise, dataset.spec)
+        jitter = Jitter(self.jitter, everything, dataset.spec) if self.jitter else None
+        return Run(self.objective, players, stream, noise, dataset.spec, jitter)
 
     def budget(self, run: Run, validation: Validation) -> int:
         """Steps until the first limit."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from data.memory import InMemory
 from flows.bases import StandardNormal
-from flows.core import Density, Flow, Part, Spec, Transform
+from flows.core import Density, Flow, Part, Sampler, Spec, Transform
 
 
 class Scale(Transform):
@@ -68,6 +68,7 @@ class Drawn:
         names = tuple("abcdefgh"[:features])
         self.spec = Spec(names, (features,), ("label",) if labels else (), (1,) if labels else None)
         self.truth = density if known else None
+        self.law = density
         self._sources = {}
         for seed, part in enumerate(parts):
             generator = torch.Generator().manual_seed(seed + 100)
@@ -85,3 +86,25 @@ class Drawn:
     def classes(self, part: Part) -> Tensor | None:
         source = self.source(part)
         return None if source is None else (source.x[:, 0] > 0).long()
+
+
+class Copier(Sampler):
+    """Gives training points back, moved by a little noise; with context, that of the nearest context."""
+
+    def __init__(self, data: Drawn, noise: float = 0.0, share: float = 1.0) -> None:
+        super().__init__()
+        self.x, self.context = data.source("train").take(slice(None))
+        self.noise, self.share, self.honest = noise, share, data.law
+
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        if context is None:
+            rows = torch.randint(len(self.x), (n,), generator=generator)
+        else:
+            rows = torch.cdist(context, self.context).argmin(1).expand(n, -1)
+        copies = self.x[rows]
+        copies = copies + self.noise * torch.randn(copies.shape, generator=generator, dtype=copies.dtype)
+        fresh = self.honest.sample(n, context, generator)
+        own = torch.rand(copies.shape[:-1], generator=generator) < self.share
+        return torch.where(own.unsqueeze(-1), copies, fresh)

@@ -11,7 +11,6 @@ from data.mixture import Mixture
 from data.shapes import Gaussians
 from flows.evaluation.metrics import (
     bootstrap,
-    disjoint_halves,
     energy_distance,
     floor,
     gaussian_distance,
@@ -94,12 +93,6 @@ def test_a_wrong_base_variance_shows_in_the_latent(std, seen):
     assert (distance > 4 * least) == seen
 
 
-def test_halves_are_disjoint_and_equally_long():
-    one, other = disjoint_halves(7, generator())
-    assert len(one) == len(other) == 3
-    assert len({*one.tolist(), *other.tolist()}) == 6
-
-
 @pytest.mark.parametrize("features", [1, 2])
 def test_chi2_is_calibrated_where_draws_and_density_agree(features):
     model = gaussian(features, mean=3.0, std=0.2)
@@ -123,8 +116,11 @@ def test_chi2_flags_a_sampler_that_disagrees_with_its_density(wrong):
     assert sample_chi2(wrong, None, generator()).p < 1e-6
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "conf" / "dataset").glob("*.yaml"))])
-def test_chi2_acquits_the_truth_of_every_dataset(name):
+PLANE = [path.stem for path in sorted((ROOT / "conf" / "dataset").glob("*.yaml")) if hasattr(toys, path.stem)]
+
+
+@pytest.mark.parametrize("name", PLANE)
+def test_chi2_acquits_the_truth_of_every_dataset_in_the_plane(name):
     truth = getattr(toys, name)(n_train=10, n_val=10, n_test=10).truth
     assert sample_chi2(truth, None, generator()).p > 1e-4
 

@@ -6,15 +6,32 @@ import numpy as np
 import pytest
 import torch
 from gaussians import Drawn, Wrong, gaussian
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import flows.evaluation
+from data.memory import InMemory
 from data.toys import moons
 from flows.bases import StandardNormal
-from flows.core import Batch, Compose, Flow, Inverse
-from flows.evaluation.figures import training_figures
-from flows.evaluation.plots import densities, grid_warp, latent_panels, loss_curves, sample_panels
-from flows.evaluation.plots.style import class_colours, window
+from flows.core import Batch, Compose, Flow, Inverse, Sampler, Spec
+from flows.evaluation.figures import png, training_figures
+from flows.evaluation.plots import (
+    coloured_panels,
+    component_panels,
+    corner_panels,
+    densities,
+    grid_warp,
+    histogram_panels,
+    is_picture,
+    latent_panels,
+    loss_curves,
+    redrawn_panels,
+    sample_panels,
+)
+from flows.evaluation.plots.features import feature, short
+from flows.evaluation.plots.style import GENERATED, REAL, class_colours, window
+from flows.transforms.bounded import Rescale
 
 ROWS = [
     {
@@ -31,6 +48,12 @@ def drawn(figure):
     """The panels of a figure that has been through the renderer, where layout problems would surface."""
     figure.savefig("/dev/null", format="svg")
     return [axes for axes in figure.axes if axes.get_visible() and axes.get_label() != "<colorbar>"]
+
+
+def colour(rgba):
+    from matplotlib.colors import to_hex
+
+    return to_hex(rgba)
 
 
 def labels(axes):
@@ -63,6 +86,18 @@ def test_loss_curves_of_several_runs_have_a_colour_each():
     colours = [line.get_color() for line in below.get_lines()]
     assert len(set(colours)) == 2
     assert [text.get_text() for text in top.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_loss_curves_show_whatever_there_is():
+    rows = [{"step": float(k), "lr": 0.1, "critic": 1.0, "val_energy": 1 / k} for k in (1, 2, 3)]
+    (axes,) = drawn(loss_curves({"run": rows}))
+    assert [line.get_ydata().tolist() for line in axes.get_lines()] == [[1, 1 / 2, 1 / 3]]
+    assert axes.get_title("left") == "energy"
+    rows = [row | {"nll": 5.0, "energy": 2.0} for row in rows]  # training alone has an NLL
+    top, below = drawn(loss_curves({"run": rows}))
+    assert [line.get_label() for line in below.get_lines()] == ["training", "validation"]
+    assert top.get_lines()[0].get_ydata().tolist() == [5.0, 5.0, 5.0]
+    assert [axes.get_title("left") for axes in (top, below)] == ["Negative log-likelihood", "energy"]
 
 
 def test_loss_curves_without_a_truth_are_one_panel():
@@ -157,6 +192,19 @@ def test_densities_without_a_truth_bin_the_points():
         assert axes.images[0].get_array().mean() * area == pytest.approx(1, abs=0.03)  # the same unit
 
 
+def test_densities_are_drawn_beyond_a_support_and_at_its_border():
+    spec = Spec(("a", "b"), (2,), support=((0.0, 1.0),) * 2)
+    flow = Flow(Compose([Rescale(spec)]), StandardNormal((2,))).double()
+    x = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)).double()
+    _, model, *_ = drawn(densities({"model": flow}, None, Batch(x), ("a", "b"), resolution=50))
+    mass = model.images[0].get_array()
+    low, high = model.images[0].get_extent()[:2]
+    assert low < 0 < 1 < high
+    middles = low + (high - low) * (np.arange(50) + 0.5) / 50
+    assert ((mass[25] > 0) == ((middles > 0) & (middles < 1))).all()  # a pixel stands for its middle
+    assert np.isfinite(mass).all()
+
+
 def test_densities_in_one_dimension_are_curves():
     batch = Batch(gaussian(1).sample(500, generator=torch.Generator().manual_seed(0)))
     (axes,) = drawn(densities({"model": gaussian(1, std=1.2)}, gaussian(1), batch, ("a",)))
@@ -186,9 +234,34 @@ def test_samples_stand_in_equal_axes():
     assert left.get_aspect() == right.get_aspect() == 1
 
 
+def test_real_and_generated_have_the_same_two_colours_everywhere():
+    assert REAL != GENERATED
+    real, other = torch.randn(300, 3).double(), torch.randn(300, 3).double()
+    figures = [sample_panels(real[:, :2], other[:, :2], ("a", "b")), component_panels(real, other)]
+    for figure in figures:
+        assert [colour(axes.collections[0].get_facecolors()[0]) for axes in drawn(figure)] == [
+            REAL,
+            GENERATED,
+        ]
+    spec = Spec(("a", "b", "c"), (3,))
+    for figure in (histogram_panels(real, other, spec), corner_panels(real, other, spec)):
+        assert [colour(patch.get_edgecolor()) for patch in figure.legends[0].get_patches()] == [
+            REAL,
+            GENERATED,
+        ]
+        assert [
+            colour(step.get_facecolor() if step.get_fill() else step.get_edgecolor())
+            for step in drawn(figure)[0].patches
+        ] == [REAL, REAL, GENERATED]
+
+
 def test_classes_have_colours_of_their_own():
     assert len(set(class_colours(torch.arange(8)))) == 8
     assert class_colours(None) == class_colours(torch.zeros(1, dtype=torch.long))[0]
+
+
+def test_a_window_is_open_about_a_constant():
+    assert window(torch.full((10, 1), 3.0)) == [(2.5, 3.5)]
 
 
 def test_a_window_leaves_stray_points_out():
@@ -199,23 +272,309 @@ def test_a_window_leaves_stray_points_out():
 
 
 @pytest.mark.parametrize(
+    ("features", "panels", "note"), [(1, 1, 0), (4, 4, 0), (9, 9, 0), (64, 9, "the first 9 of 64 features")]
+)
+def test_each_feature_has_a_histogram_up_to_nine(features, panels, note):
+    x = torch.randn(100, features).double()
+    names = tuple(f"f{k}" for k in range(features))
+    figure = histogram_panels(x, x, Spec(names, (features,)))
+    assert [axes.get_xlabel() for axes in drawn(figure)] == [*names[:panels]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][2:] == ([note] if note else [])
+
+
+def test_histograms_are_shares_of_all_points_over_the_real_range():
+    real = torch.linspace(0, 1, 1001).double()[:, None]
+    wide = torch.linspace(-1, 3, 4001).double()[:, None]
+    (axes,) = drawn(histogram_panels(real, wide, Spec(("a",), (1,))))
+    low, high = axes.get_xlim()
+    assert -0.2 < low < 0 < 1 < high < 1.2
+    _, first, second = (step.get_data() for step in axes.patches)
+    mass = [float(np.sum(step.values * np.diff(step.edges))) for step in (first, second)]
+    assert mass == pytest.approx([1, (high - low) / 4], abs=2e-3)
+    assert [text.get_text() for text in axes.texts] == ["71% of draws outside"]
+
+
+def test_histograms_end_at_the_support():
+    x = torch.rand(500, 1).double()
+    bounded, free = (
+        drawn(histogram_panels(x, x, Spec(("a",), (1,), support=support)))[0] for support in (((0, 1),), None)
+    )
+    assert bounded.get_xlim() == (0, 1)
+    assert free.get_xlim()[0] < 0 < 1 < free.get_xlim()[1]
+
+
+@given(st.floats(1e-3, 1e3), st.integers(1, 400), st.integers(-50, 50))
+def test_each_bin_of_a_lattice_holds_the_same_number_of_cells(step, cells, first):
+    low = first * step
+    spec = Spec(("a",), (1,), support=((low, low + cells * step),), quantum=(step,))
+    real = low + step * torch.arange(cells).double()  # each cell once
+    shown = feature(spec, 0, real, 50)
+    counts = torch.histogram(real + shown.centre, torch.tensor(shown.edges, dtype=torch.float64)).hist
+    assert shown.edges[0] == pytest.approx(low, abs=1e-9 * step * 50)
+    assert len(counts) <= 50
+    assert len(set(counts[:-1].tolist())) <= 1
+    assert counts[-1] <= counts[0]
+    assert counts.sum() == cells
+
+
+def test_a_categorical_axis_bears_the_names_of_its_levels():
+    x = torch.arange(3).double().repeat(10)[:, None]
+    levels = ("cat", "$x$", "a name of twenty-odd letters")
+    spec = Spec(("kind",), (1,), support=((0.0, 3.0),), quantum=(1.0,), levels=(levels,))
+    (axes,) = drawn(histogram_panels(x, x, spec))
+    assert axes.get_xticks().tolist() == [0.5, 1.5, 2.5]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["cat", r"\$x\$", "a name of…"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.1 + 0.2, "0.3"), (99_999, "99999"), (-250_000, "−2.5e5"), (1.5e-7, "1.5e−7")]
+)
+def test_ticks_are_short(value, text):
+    assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "answer"),
+    [("xyrgb", True), ("xyzrgb", True), ("xrgb", False), ("rgbxy", False), ("xybgr", False)],
+)
+def test_a_picture_is_known_by_its_names(names, answer):
+    assert is_picture(Spec((*names,), (len(names),))) == answer
+
+
+def painted(width, height):
+    """A picture's points, one a pixel, red growing to the right and green upwards; and its spec."""
+    spec = Spec(
+        (*"xyrgb",),
+        (5,),
+        support=((0.0, 1.0),) * 2 + ((0.0, 256 / 255),) * 3,
+        quantum=(1 / width, 1 / height) + (1 / 255,) * 3,
+    )
+    column, row = torch.cartesian_prod(torch.arange(width), torch.arange(height)).double().T
+    red, green = (column * 7 % 256) / 255, (row * 11 % 256) / 255
+    return torch.stack((column / width, row / height, red, green, torch.ones_like(red)), 1), spec
+
+
+def test_coloured_points_bear_their_own_colours_in_equal_axes():
+    x, spec = painted(20, 10)
+    other = x.clone()
+    other[:, 2] = 3.0  # beyond the range: as red as can be
+    left, right = drawn(coloured_panels(x, other, spec))
+    assert left.get_xlim() == right.get_xlim() == (0, 1)
+    assert left.get_ylim() == right.get_ylim() == (0, 1)
+    assert left.get_aspect() == right.get_aspect() == pytest.approx(0.5)  # twice as wide as high
+    points = left.collections[0]
+    torch.testing.assert_close(torch.tensor(points.get_offsets()), x[:, :2] + torch.tensor([0.025, 0.05]))
+    torch.testing.assert_close(torch.tensor(points.get_facecolors())[:, :3], x[:, 2:])
+    assert (right.collections[0].get_facecolors()[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 10), (64, 64), (7, 31)])
+def test_a_picture_redrawn_of_its_own_pixels_is_that_picture(width, height):
+    x, spec = painted(width, height)
+    draws = x.repeat(3, 1)[torch.randperm(3 * len(x), generator=torch.Generator().manual_seed(0))]
+    for axes in drawn(redrawn_panels(x, draws, spec)):
+        raster = torch.tensor(axes.images[0].get_array())
+        assert raster.shape == (height, width, 4)
+        expected = x[:, 2:].reshape(width, height, 3).transpose(0, 1)
+        torch.testing.assert_close(raster[..., :3], expected)
+        assert (raster[..., 3] == 1).all()
+        assert axes.images[0].origin == "lower"
+        assert axes.images[0].get_interpolation() == "none"
+        assert axes.images[0].get_extent() == [0, 1, 0, 1]
+        assert axes.get_aspect() == pytest.approx(height / width)
+
+
+def test_a_redrawn_pixel_is_the_mean_of_its_points_and_empty_without_any():
+    x, spec = painted(4, 4)
+    x[:, 2:] = 0.0
+    draws = x.repeat(3, 1)[:-1]  # each pixel thrice, the last but twice
+    draws[:16, 2] = 0.75
+    draws = draws[draws[:, :2].sum(1) > 0]  # none at the lower left
+    _, generated = drawn(redrawn_panels(x, draws, spec))
+    raster = torch.tensor(generated.images[0].get_array())
+    assert raster[0, 0].tolist() == [0, 0, 0, 0]
+    assert raster[1, 2].tolist() == pytest.approx([0.25, 0, 0, 1])
+    assert raster[3, 3].tolist() == pytest.approx([0.375, 0, 0, 1])
+
+
+def test_a_large_picture_is_redrawn_in_larger_pixels():
+    x, spec = painted(640, 427)
+    _, generated = drawn(redrawn_panels(x[:40_000], x[::7], spec))
+    rows, columns, _ = generated.images[0].get_array().shape
+    assert max(rows, columns) <= 150
+
+
+@pytest.mark.parametrize(("points", "draws"), [(1000, 40_000), (40_000, 1000), (30_000, 30_000)])
+def test_redrawn_pixels_are_so_large_that_both_kinds_of_points_fill_them(points, draws):
+    x, spec = painted(300, 200)
+    x = x[torch.randint(len(x), (max(points, draws),), generator=torch.Generator().manual_seed(0))]
+    real, generated = (
+        torch.tensor(axes.images[0].get_array()[..., 3])
+        for axes in drawn(redrawn_panels(x[:points], x[:draws], spec))
+    )
+    assert real.mean() > 0.45
+    assert generated.mean() > 0.75
+    assert real.numel() > 0.3 * min(points / 0.7, draws / 1.5)  # and no larger
+
+
+def test_a_picture_is_shown_where_its_points_are():
+    x, spec = painted(40, 40)
+    corner = x[(x[:, 0] < 0.25) & (x[:, 1] >= 0.5)]
+    left, right = drawn(coloured_panels(corner, x, spec))
+    assert left.get_xlim() == right.get_xlim() == pytest.approx((0, 0.275))
+    assert left.get_ylim() == right.get_ylim() == pytest.approx((0.475, 1))
+
+
+def test_colours_of_a_table_of_integers_are_eight_bits():
+    x, spec = painted(4, 4)
+    x[:, 2:] *= 255
+    for support in (None, (None, None, (0.0, 256.0), (0.0, 256.0), (0.0, 256.0))):
+        whole = spec._replace(support=support, quantum=(None, None, 1.0, 1.0, 1.0))
+        points = drawn(coloured_panels(x, x, whole))[0].collections[0]
+        torch.testing.assert_close(torch.tensor(points.get_facecolors())[:, :3], x[:, 2:] / 255)
+
+
+def test_components_are_those_of_the_real_points_alone():
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(500, 4, dtype=torch.float64, generator=generator) * torch.tensor([1.0, 10, 100, 1])
+    real[:, 1] += 10 * real[:, 0]
+    real[:, 3] = 5.0  # a constant has no scale of its own
+    one, two = (drawn(component_panels(real, points)) for points in (real, real + 1e3))
+    offsets = [torch.tensor(axes.collections[0].get_offsets()) for axes in (*one, *two)]
+    torch.testing.assert_close(offsets[0], offsets[1])
+    torch.testing.assert_close(offsets[0], offsets[2])
+    assert not torch.allclose(offsets[1], offsets[3])
+    assert [labels(axes) for axes in one] == [labels(axes) for axes in two]
+    assert one[0].get_xlim() == one[1].get_xlim() == two[1].get_xlim()
+    standard = (real - real.mean(0)) / real.std(0).clamp(min=1e-9)
+    shares = torch.linalg.eigvalsh(torch.cov(standard.T)).flip(0)
+    share = shares / shares.sum()
+    assert labels(one[0]) == (f"component 1 ({share[0]:.0%})", f"component 2 ({share[1]:.0%})")
+    torch.testing.assert_close(offsets[0].var(0), shares[:2])
+
+
+@pytest.mark.parametrize(("features", "shown"), [(3, 3), (6, 6), (8, 6)])
+def test_a_corner_has_a_panel_for_each_pair_of_at_most_six_features(features, shown):
+    x = torch.randn(400, features, generator=torch.Generator().manual_seed(0)).double()
+    names = tuple("abcdefgh"[:features])
+    figure = corner_panels(x, x + 0.5, Spec(names, (features,)))
+    axes = drawn(figure)
+    assert len(axes) == shown * (shown + 1) // 2
+    below = [each.get_xlabel() for each in axes[-shown:]]
+    assert below == [*names[:shown]]
+    assert not any(each.get_xlabel() for each in axes[:-shown])
+    note = [text.get_text() for text in figure.legends[0].get_texts()][2:]
+    assert note == ([f"the first 6 of {features} features"] if features > 6 else [])
+
+
+def test_pairs_show_all_points_of_both_kinds_in_turns():
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0)).double()
+    other = x[:300] + 100  # fewer, elsewhere
+    _, pair, *_ = drawn(corner_panels(x, other, Spec(("a", "b", "c"), (3,))))
+    points = torch.tensor(pair.collections[0].get_offsets())
+    kinds = [colour(rgba) for rgba in pair.collections[0].get_facecolors()]
+    assert [kind == GENERATED for kind in kinds] == (points[:, 0] > 50).tolist()
+    assert kinds.count(REAL) == kinds.count(GENERATED) == 300
+    assert 50 < kinds[:200].count(REAL) < 150  # neither covers the other
+    shown = {tuple(point) for point in points[points[:, 0] > 50].tolist()}
+    assert shown == {tuple(point) for point in other[:, :2].tolist()}
+    assert pair.get_xlim()[1] < 50  # the real points' range
+
+
+def test_draws_that_are_not_finite_are_left_out_and_counted():
+    x, spec = painted(30, 30)
+    bad = x.clone()
+    bad[:90, 0], bad[90:180, 1], bad[180:270, 2] = float("nan"), float("inf"), -float("inf")
+    coloured = drawn(coloured_panels(x, bad, spec))[1]
+    assert len(coloured.collections[0].get_offsets()) == len(x) - 270
+    _, raster = drawn(redrawn_panels(x, bad.repeat(3, 1), spec))
+    assert raster.images[0].get_array()[..., 3].sum() == len(x) - 270
+    first, *_ = drawn(histogram_panels(x, bad, spec))
+    assert [text.get_text() for text in first.texts] == ["10% of draws outside"]
+    drawn(corner_panels(x, bad, spec))
+    drawn(component_panels(x, bad))
+
+
+class Rounded(Sampler):
+    """Draws the points of a picture in turn, spread over their cells, with no density to tell."""
+
+    def __init__(self, x, spec):
+        super().__init__()
+        self.x, self.step = x, torch.tensor(spec.quantum)
+
+    def sample(self, n, context=None, generator=None):
+        x = self.x[torch.arange(n) % len(self.x)]
+        return x + 0.9 * self.step * torch.rand(x.shape, generator=generator, dtype=x.dtype)
+
+
+def test_training_figures_of_a_picture_without_a_density():
+    x, spec = painted(20, 20)
+    data = Drawn(gaussian(), known=False)
+    data.spec = spec
+    data.source = lambda part: (
+        InMemory(x[{"train": slice(300), "val": slice(300, 400)}.get(part)]) if part != "test" else None
+    )
+    figures = training_figures(Rounded(x, spec), data, draws=1200)
+    assert [*figures] == ["points", "picture", "histograms", "corner", "components"]
+    points = drawn(figures["points"])[1].collections[0].get_offsets()
+    torch.testing.assert_close(torch.tensor(points), x[:100, :2] + 0.025)  # draws are back on the lattice
+    real, generated = (axes.images[0].get_array() for axes in drawn(figures["picture"]))
+    assert real.shape == (20, 20, 4)
+    assert (real[..., 3] == 1).all()  # of all parts
+    np.testing.assert_allclose(generated, real)
+
+
+def test_training_figures_of_a_plane_without_a_density():
+    x = gaussian().sample(50, generator=torch.Generator().manual_seed(0))
+    sampler = Rounded(x, Spec(("a", "b"), (2,), quantum=(0.0, 0.0)))
+    assert training_figures(sampler, Drawn(gaussian(), known=False)).keys() == {"samples"}
+
+
+def test_a_flow_is_shown_lattice_points_spread_over_their_cells():
+    data = Drawn(gaussian(2, std=3.0), n=300)
+    data.spec = data.spec._replace(quantum=(1.0, 1.0))
+    data.source = lambda part: InMemory(torch.arange(9.0).double()[:, None].repeat(20, 2))
+    one, two = (drawn(training_figures(gaussian(2, std=3.0), data)["latent"]) for _ in range(2))
+    x = torch.tensor(one[0].collections[0].get_offsets())
+    assert ((x - x.floor()) > 0).all()
+    torch.testing.assert_close(x.floor(), data.source("val").x)
+    torch.testing.assert_close(torch.tensor(one[1].collections[0].get_offsets()) * 3, x)
+    assert (one[0].collections[0].get_offsets() == two[0].collections[0].get_offsets()).all()
+
+
+@pytest.mark.parametrize("points", [1, 2, 5])
+def test_few_points_are_drawn_too(points):
+    x, spec = painted(20, 20)
+    data = Drawn(gaussian(), known=False)
+    data.spec, data.source = spec, lambda part: InMemory(x[:points])
+    for figure in training_figures(Rounded(x, spec), data, draws=50).values():
+        drawn(figure)
+
+
+def test_a_picture_file_is_small():
+    x, spec = painted(150, 150)
+    assert len(png(redrawn_panels(x[:20_000], x, spec))) < 300_000
+    assert len(png(corner_panels(x, x, spec))) < 1_000_000
+
+
+@pytest.mark.parametrize(
     ("features", "labelled", "expected"),
     [
-        (1, False, {"density", "samples"}),
+        (1, False, {"density", "histograms"}),
         (2, False, {"density", "samples", "latent", "warp"}),
         (2, True, {"density", "samples", "latent", "warp"}),
-        (3, False, {"samples", "latent"}),
+        (3, False, {"histograms", "corner", "components", "latent"}),
     ],
 )
 def test_training_figures_are_those_that_make_sense(features, labelled, expected):
     model = gaussian(features, shift=2.0 if labelled else 0.0)
     figures = training_figures(model, Drawn(model, features, labels=labelled), points=200)
     assert figures.keys() == expected
-    for figure in figures.values():
+    for name, figure in figures.items():
         assert isinstance(figure, Figure)
         panels = drawn(figure)
         assert any(all(labels(axes)) for axes in panels)
-        assert all(axes.get_title("left") or any(labels(axes)) for axes in panels)
+        assert name == "corner" or all(axes.get_title("left") or any(labels(axes)) for axes in panels)
 
 
 def test_training_figures_of_a_density_that_is_no_flow():
@@ -223,7 +582,7 @@ def test_training_figures_of_a_density_that_is_no_flow():
     assert figures.keys() == {"density", "samples"}
 
 
-def test_training_figures_of_pictures_are_none():
+def test_training_figures_of_arrays_are_none():
     data = Drawn(gaussian())
     data.spec = data.spec._replace(shape=(1, 2, 2))
     assert training_figures(gaussian(), data) == {}

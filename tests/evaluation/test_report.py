@@ -9,7 +9,7 @@ from gaussians import Drawn, gaussian
 from flows.evaluation.figures import training_figures
 from flows.evaluation.meaning import rows
 from flows.evaluation.measure import measure
-from flows.evaluation.report import Step, comparison
+from flows.evaluation.report import CAPTIONS, TITLES, Step, comparison
 from flows.evaluation.report import page as written
 
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -63,7 +63,7 @@ def page(measured):
 def test_the_page_tells_everything(page, measured):
     metrics, figures = measured
     for row in rows(metrics):
-        for part in (row.key, row.meaning.label, row.value, row.interval, row.floor):
+        for part in (row.key, row.meaning.label, *row[2:]):
             assert part in page
     for told in (
         "abc123",
@@ -115,6 +115,39 @@ def test_numbers_that_are_not_finite_are_shown():
     nan = float("nan")
     page = written("a", "", {"nll": float("inf"), "nll_low": nan, "nll_high": nan}, {}, [], {}, {}, [])
     assert "∞" in page
+
+
+def test_figures_against_training_points_have_a_column_where_there_are_any():
+    metrics = {"mmd": 0.5, "mmd_floor": 0.1, "mmd_train": 0.375, "mmd_train_floor": 0.25, "nll": 1.0}
+    with_train, without = (
+        written("a", "", each, {}, [], {}, {}, []) for each in (metrics, {"mmd": 0.5, "mmd_floor": 0.1})
+    )
+    heads, cells = (re.findall(rf"<{tag}[ >]", with_train) for tag in ("th", "td"))
+    assert (len(heads), len(cells)) == (5 + 2, 2 * 4)
+    assert re.search(
+        r'<td data-label="Against training points">0.3750<div[^>]*>floor 0.2500</div></td>', with_train
+    )
+    assert '<td data-label="Against training points"></td>' in with_train  # folds away on a phone
+    assert "training" not in re.sub(r"(?s)<style>.*</style>", "", without).lower()
+    assert "training 0.3750" in comparison({"run": metrics}, {}, [])
+
+
+def test_the_headlines_fill_one_row():
+    metrics = dict.fromkeys(("nll", "kl_to_truth", "c2st", "mmd", "sample_energy_distance", "copied"), 1.0)
+    page = written("a", "", metrics, {}, [], {}, {}, [])
+    labels = re.findall(r'<p class="label">(.*?)</p>', page)
+    assert labels[:2] == ["KL to the truth", "Negative log-likelihood"]
+    assert len(labels) == 4
+
+
+@pytest.mark.parametrize("features", [1, 2, 5])
+def test_each_figure_that_can_be_drawn_has_a_title_and_a_caption(features):
+    model, data = gaussian(features), Drawn(gaussian(features), features, n=200)
+    if features == 5:
+        data.spec = data.spec._replace(names=("x", "y", "r", "g", "b"))
+    figures = training_figures(model, data, points=50, draws=100)
+    assert {"loss", *figures} <= TITLES.keys()
+    assert TITLES.keys() == CAPTIONS.keys()
 
 
 def test_a_comparison_has_a_column_for_each_run(measured):

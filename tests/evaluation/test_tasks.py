@@ -9,16 +9,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from gaussians import Drawn, gaussian
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import flows
 from flows.config import build
+from flows.core import Sampler, Spec
 from flows.errors import UserError
 from flows.evaluation import runs
 from flows.evaluation.meaning import rows
@@ -27,6 +30,7 @@ from flows.evaluation.tasks import perform
 from flows.evaluation.tasks.report import _steps, report
 from flows.evaluation.tasks.sample import sample
 from flows.evaluation.tasks.score import score
+from flows.lattice import quantise
 from flows.training.saved import Saved
 
 ROOT = Path(__file__).parents[2]
@@ -458,6 +462,160 @@ def test_a_row_without_a_number_gets_no_quantile(trained, tmp_path, monkeypatch,
     do("score", run=trained, input=table(tmp_path / "in.csv", "x,y\n1,2\n"), output=tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv").log_prob_quantile.isna().all()
     assert "1 rows" in capsys.readouterr().err
+
+
+# Lattices
+
+
+class Counted(Drawn):
+    """Draws of a density, down on a lattice that has types and levels."""
+
+    def __init__(self, density):
+        super().__init__(density, features=4, known=False)
+        self.spec = Spec(
+            names=("height", "count", "pet", "wild"),
+            shape=(4,),
+            support=(None, None, (0.0, 3.0), (0.0, 2.0)),
+            quantum=(None, 1.0, 1.0, 1.0),
+            dtypes=("float64", "int64", "str", "bool"),
+            levels=(None, None, ("cat", "dog", "newt"), None),
+        )
+        for source in self._sources.values():
+            source.x = quantise(source.x, self.spec)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """A run whose model is a known density, narrow enough to change within a cell."""
+    density = gaussian(4, mean=1.0, std=0.6)
+    dataset = Counted(density)
+    opened = SimpleNamespace(
+        saved=SimpleNamespace(spec=dataset.spec), density=density, dataset=dataset, warnings=[]
+    )
+    for task in ("sample", "score"):
+        monkeypatch.setattr(f"flows.evaluation.tasks.{task}.find", lambda run: run)
+        monkeypatch.setattr(f"flows.evaluation.tasks.{task}.open_run", lambda *_: opened)
+    return opened
+
+
+def test_draws_on_a_lattice_are_written_as_what_the_data_was(counted, tmp_path):
+    for ending in ("csv", "parquet", "npy"):
+        do("sample", n=40, output=tmp_path / f"x.{ending}")
+    points = counted.density.sample(40, None, torch.Generator().manual_seed(0))
+    corners = quantise(points, counted.saved.spec)
+    table = pd.read_csv(tmp_path / "x.csv")
+    assert [str(dtype) for dtype in table.dtypes] == ["float64", "int64", "str", "bool"]
+    assert {*table.pet} == {"cat", "dog", "newt"}
+    numbers = table.assign(pet=table.pet.map({"cat": 0, "dog": 1, "newt": 2})).to_numpy(float)
+    np.testing.assert_array_equal(numbers, corners.numpy())
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), table)
+    array = np.load(tmp_path / "x.npy", allow_pickle=False)
+    assert array.dtype == np.dtype([("height", "f8"), ("count", "i8"), ("pet", "U4"), ("wild", "?")])
+    pd.testing.assert_frame_equal(pd.DataFrame(array).astype({"pet": "str"}), table)
+
+
+def test_raw_draws_are_those_of_the_model_in_floats(counted, tmp_path):
+    do("sample", n=40, output=tmp_path / "x.csv", raw=True)
+    points = counted.density.sample(40, None, torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(pd.read_csv(tmp_path / "x.csv").to_numpy(), points.numpy())
+
+
+def test_names_in_any_script_go_into_an_array(counted, tmp_path):
+    counted.saved.spec = counted.saved.spec._replace(names=("größe", "πλήθος", "宠物", "y"))
+    do("sample", n=4, output=tmp_path / "x.npy")
+    assert np.load(tmp_path / "x.npy").dtype.names == ("größe", "πλήθος", "宠物", "y")
+
+
+def test_a_row_on_a_lattice_is_scored_as_its_cell(counted, tmp_path):
+    do("sample", n=200, output=tmp_path / "x.csv")
+    do("score", input=tmp_path / "x.csv", output=tmp_path / "y.csv")
+    scored = pd.read_csv(tmp_path / "y.csv")
+    codes = scored.assign(pet=scored.pet.map({"cat": 0, "dog": 1, "newt": 2}))[
+        ["height", "count", "pet", "wild"]
+    ]
+    x = torch.tensor(codes.to_numpy(float))
+    normal = torch.distributions.Normal(torch.tensor(1.0, dtype=torch.float64), 0.6)
+    cells = (normal.cdf(x[:, 1:] + 1) - normal.cdf(x[:, 1:])).log().sum(1) + normal.log_prob(x[:, 0])
+    likely = cells > cells.median()
+    error = (torch.tensor(scored.log_prob.to_numpy()) - cells)[likely]
+    assert error.abs().mean() < 0.2
+    assert -0.1 < error.mean() < 0.05  # a lower bound, and a tight one
+    assert (counted.density.log_prob(x) - cells)[likely].abs().mean() > 1  # which the corner's density isn't
+    assert 0.4 < scored.log_prob_quantile.mean() < 0.6  # validation examples are cells too
+
+
+def test_scores_on_a_lattice_are_seeded(counted, tmp_path):
+    given = table(tmp_path / "in.csv", "height,count,pet,wild\n1,2,cat,True\n")
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        do("score", input=given, output=tmp_path / f"{name}.csv", seed=seed)
+    a, b, c = ((tmp_path / f"{name}.csv").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_a_value_between_two_cells_corners_is_of_the_lower_ones_cell(counted, tmp_path):
+    for name, count in (("a", "2"), ("b", "2.9")):
+        given = table(tmp_path / "in.csv", f"height,count,pet,wild\n1,{count},cat,True\n")
+        do("score", input=given, output=tmp_path / f"{name}.csv")
+    a, b = (pd.read_csv(tmp_path / f"{name}.csv") for name in "ab")
+    assert a.log_prob[0] == b.log_prob[0]
+    assert b["count"][0] == 2.9
+
+
+def test_a_row_outside_the_support_is_as_odd_as_can_be(counted, tmp_path, capsys):
+    rows = "1,0,cat,0\n1,0,cat,2\n1,0,cat,-1\n1,-7,cat,1\n"
+    given = table(tmp_path / "in.csv", "height,count,pet,wild\n" + rows)
+    do("score", input=given, output=tmp_path / "out.csv")
+    scored = pd.read_csv(tmp_path / "out.csv")
+    assert np.isfinite(scored.log_prob).tolist() == [True, False, False, True]
+    assert scored.log_prob[1] == -math.inf
+    assert scored.log_prob_quantile.tolist()[1:3] == [0, 0]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_only_draws_is_sampled_but_not_scored(counted, tmp_path):
+    class Generator(Sampler):
+        def sample(self, n, context=None, generator=None):
+            return torch.rand(n, 4, generator=generator)
+
+    counted.density = Generator()
+    do("sample", n=4, output=tmp_path / "x.csv")
+    assert pd.read_csv(tmp_path / "x.csv").pet.tolist() == ["cat"] * 4
+    with pytest.raises(UserError, match="needs a model with a density"):
+        do("score", input=tmp_path / "x.csv", output=tmp_path / "y.csv")
+
+
+def test_a_table_of_ones_own_goes_in_and_comes_out(tmp_path):
+    """Trained on, drawn and scored, each time by what a user types."""
+    generator = np.random.default_rng(0)
+    own = pd.DataFrame(
+        {
+            "id": np.arange(300),
+            "height": generator.normal(size=300),
+            "count": generator.integers(0, 9, 300),
+            "pet": generator.choice(["cat", "dog"], 300),
+            "pen": generator.choice(["a", "b"], 300),
+        }
+    )
+    own.to_csv(tmp_path / "own.csv", index=False)
+
+    def call(program, *arguments):
+        done = subprocess.run([sys.executable, program, *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    run = f"{tmp_path}/run"
+    data = ["dataset=table", f"dataset.path={tmp_path}/own.csv", "dataset.columns=[height,count,pet]"]
+    data += ["dataset.context=[pen]", "dataset.categorical=dequantise"]
+    small = ["runtime=cpu", "logger=csv", "model.layers=2", "model.width=8", "trainer.max_steps=5"]
+    call("train.py", f"run_dir={run}", *data, *small)
+    call("evaluate.py", "task=sample", f"run={run}", "n=20", f"output={tmp_path}/x.parquet")
+    drawn = pd.read_parquet(tmp_path / "x.parquet")
+    assert list(drawn.columns) == ["height", "count", "pet", "pen=a", "pen=b"]
+    assert [str(dtype) for dtype in drawn.dtypes[:3]] == ["float32", "int64", "str"]
+    assert {*drawn.pet} <= {"cat", "dog"}
+    call("evaluate.py", "task=score", f"run={run}", f"input={tmp_path}/own.csv", f"output={tmp_path}/y.csv")
+    scored = pd.read_csv(tmp_path / "y.csv")
+    pd.testing.assert_frame_equal(scored[[*own.columns]], own)
+    assert np.isfinite(scored.log_prob).all()
 
 
 # Configuration

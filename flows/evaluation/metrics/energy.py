@@ -8,7 +8,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-BLOCK = 1024
+from flows.evaluation.metrics.pairwise import discrepancies
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
@@ -20,8 +20,7 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     Shapes: x (N, *shape), y (M, *shape).
     References: Székely and Rizzo 2013, Energy statistics, doi:10.1016/j.jspi.2013.03.018.
     """
-    x, y = x.double().flatten(1), y.double().flatten(1)
-    return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+    return discrepancies(x, y, [torch.neg])[0]
 
 
 def floor(
@@ -39,16 +38,3 @@ def gaussian_distance(z: Tensor, generator: torch.Generator) -> tuple[float, flo
 
     distance = energy_distance(z, gaussian(generator))
     return distance, floor(lambda g: (gaussian(g), gaussian(g)), generator)
-
-
-def disjoint_halves(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Two random halves of range(n), as places; an odd one is left out."""
-    order = torch.randperm(n, generator=generator)
-    return order[: n // 2], order[n // 2 : n // 2 * 2]
-
-
-def _mean_distance(x: Tensor, y: Tensor) -> float:
-    # The matrix-product shortcut of cdist cancels catastrophically for near neighbours.
-    exact = "donot_use_mm_for_euclid_dist"
-    total = sum(torch.cdist(block, y, compute_mode=exact).sum().item() for block in x.split(BLOCK))
-    return total / (len(x) * len(y))

@@ -43,7 +43,7 @@ def densities(
         resolution: Points a side.
     """
     limits = window(batch.x)
-    axes = [torch.linspace(low, high, resolution, dtype=torch.float64) for low, high in limits]
+    axes = [_middles(low, high, resolution) for low, high in limits]
     if len(axes) == 1:
         return _curves(models, truth, batch, axes[0], names[0], contexts)
     grid = torch.cartesian_prod(*axes)
@@ -57,6 +57,11 @@ def densities(
         first = _mass(truth, grid, contexts).reshape(resolution, resolution)
         shown = {"truth": first} | shown
     return _images(shown, float(first.max()), limits, names)
+
+
+def _middles(low: float, high: float, count: int) -> Tensor:
+    """Of `count` equal cells between two ends: no point lies on an end, where a support may stop."""
+    return low + (high - low) * (torch.arange(count, dtype=torch.float64) + 0.5) / count
 
 
 def _mass(density: Density, points: Tensor, contexts: Tensor | None) -> Tensor:

@@ -14,38 +14,60 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, float | None]]
 
 
+KL = "kl_to_truth"
+TITLES = {"nll": "Negative log-likelihood", KL: "KL(truth ‖ model) on validation points"}
+
+
 def loss_curves(runs: Mapping[str, Rows]) -> Figure:
-    """Training and validation NLL over steps and, where it was measured, KL to the truth below it.
+    """A panel for each score that was validated, over steps, with what training said of it.
+
+    First the NLL, then KL to the truth, then any others; what no row has isn't there.
 
     Args:
-        runs: For each run by name, the rows of its metrics.csv: `step`, `nll`, `val_nll`, `val_kl_to_truth`,
-            None where a row has none. One run shows both its curves; of several, training is drawn faintly.
+        runs: For each run by name, the rows of its metrics.csv: `step`, `nll`, `val_nll`, `val_kl_to_truth`
+            and the like, None where a row has none. One run shows both its curves; of several, training
+            is drawn faintly.
     """
-    known = any(_curve(rows, "val_kl_to_truth")[0] for rows in runs.values())
-    figure, axes = panels(2 if known else 1, 1, 2.1 if known else 3.4)
+    scores = _scores(runs)
+    figure, axes = panels(len(scores), 1, 3.4 if len(scores) == 1 else 2.1)
+    for each, score in zip(axes, scores, strict=True):
+        _panel(each, score, runs)
+        lowest = score == scores[-1]
+        label(each, TITLES.get(score, score), "step" if lowest else "", "nats" if score in TITLES else "")
+        if score == KL:
+            _logarithmic(each)
+        each.set_xlim(axes[0].get_xlim())
+        each.grid(color=MUTED, alpha=0.25, linewidth=0.6)
+    legend(axes[0])
+    return figure
+
+
+def _scores(runs: Mapping[str, Rows]) -> list[str]:
+    """What there is to show, by its name without `val_`."""
+    keys = dict.fromkeys(key for rows in runs.values() for row in rows for key in row)
+    validated = [key.removeprefix("val_") for key in keys if key.startswith("val_")]
+    there = [
+        score
+        for score in dict.fromkeys(["nll", KL, *validated])
+        if any(_curve(rows, key)[0] for rows in runs.values() for key in (score, f"val_{score}"))
+    ]
+    return there or ["nll"]
+
+
+def _panel(axes: Axes, score: str, runs: Mapping[str, Rows]) -> None:
     alone = len(runs) == 1
     shown: list[float] = []
     for place, (name, rows) in enumerate(runs.items()):
         colour = PALETTE[place % len(PALETTE)]
-        train, val, kl = (_curve(rows, key) for key in ("nll", "val_nll", "val_kl_to_truth"))
-        (thin,) = axes[0].plot(*train, color=MUTED if alone else colour, linewidth=0.8)
-        thin.set(label="training") if alone else thin.set(alpha=0.3)
-        axes[0].plot(*val, color=colour, linewidth=1.8, marker=".", label="validation" if alone else name)
+        train, val = _curve(rows, score), _curve(rows, f"val_{score}")
+        if train[0]:
+            (thin,) = axes.plot(*train, color=MUTED if alone else colour, linewidth=0.8)
+            thin.set(label="training") if alone else thin.set(alpha=0.3)
+        axes.plot(*val, color=colour, linewidth=1.8, marker=".", label="validation" if alone else name)
         shown += _settled(train[1]) + _settled(val[1])
-        if known:
-            axes[1].plot(*kl, color=colour, linewidth=1.8, marker=".", label=name)
-    if shown:
+    if shown and score != KL:
         margin = 0.05 * (max(shown) - min(shown)) or 0.1
-        axes[0].set_ylim(min(shown) - margin, max(shown) + margin)
-    label(axes[0], "Negative log-likelihood", "" if known else "step", "nats")
-    legend(axes[0])
-    if known:
-        label(axes[1], "KL(truth ‖ model) on validation points", "step", "nats")
-        _logarithmic(axes[1])
-        axes[1].set_xlim(axes[0].get_xlim())
-    for each in axes:
-        each.grid(color=MUTED, alpha=0.25, linewidth=0.6)
-    return figure
+        axes.set_ylim(min(shown) - margin, max(shown) + margin)
 
 
 def _curve(rows: Rows, key: str) -> tuple[list[float], list[float]]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from flows.evaluation.plots.style import PALETTE, class_colours, label, legend, panels, plane, scatter, window
+from flows.evaluation.plots.style import (
+    GENERATED,
+    REAL,
+    class_colours,
+    label,
+    pair,
+    scatter,
+    window,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,9 +24,9 @@ if TYPE_CHECKING:
 def sample_panels(
     real: Tensor, generated: Tensor, names: Sequence[str], classes: Tensor | None = None
 ) -> Figure:
-    """Two clouds in equal axes; of more than two features the first two, of one its two histograms.
+    """Two clouds in equal axes.
 
-    Shapes: real, generated (N, D).
+    Shapes: real, generated (N, 2).
 
     Args:
         real: Held-out points.
@@ -26,25 +34,10 @@ def sample_panels(
         names: Names of the features.
         classes: Class of each real point and of the draw under its context (N,), None if draws have none.
     """
-    if real.shape[1] == 1:
-        return _histograms(real, generated, names[0])
-    real, generated = real[:, :2], generated[:, :2]
     limits = window(real)
-    (left, right), (bottom, top) = limits
-    figure, axes = panels(1, 2, min(4.5, max(2.2, 2.8 * (top - bottom) / (right - left) + 0.8)))
-    for each, points, title in zip(axes, (real, generated), ("real", "generated"), strict=True):
-        scatter(each, points, class_colours(classes))
-        plane(each, limits)
-        label(each, title, names[0], names[1] if points is real else "")
-    return figure
-
-
-def _histograms(real: Tensor, generated: Tensor, name: str) -> Figure:
-    figure, (axes,) = panels(1, 1, 3.4)
-    (limits,) = window(real)
-    for points, title, colour in zip((real, generated), ("real", "generated"), PALETTE, strict=False):
-        options = {"bins": 60, "range": limits, "density": True, "histtype": "step", "linewidth": 1.6}
-        axes.hist(points[:, 0].tolist(), color=colour, label=title, **options)
-    label(axes, "Real and generated", name, f"density per unit of {name}")
-    legend(axes)
+    figure, axes = pair(limits)
+    clouds = ((real, "real", REAL), (generated, "generated", GENERATED))
+    for each, (points, title, colour) in zip(axes, clouds, strict=True):
+        scatter(each, points, colour if classes is None else class_colours(classes))
+        label(each, title, names[0], names[1] if each is axes[0] else "")
     return figure

@@ -16,17 +16,21 @@ INK = "#2b2f38"  # text; the report turns it to the colour of its page
 MUTED = "#8b919c"  # ticks and frames, legible on light and on dark
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c7a00", "#8b919c")
 """Okabe and Ito's colours, apart for every kind of colour vision; the last two darkened to show on white."""
+REAL, GENERATED = PALETTE[:2]
 
 TEXT = 10.0
 WIDTH = 6.4  # inches: two beside each other on a laptop, one on a phone
 
 
-def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of rows × columns axes, row by row, each row `height` inches high."""
+def panels(
+    rows: int, columns: int, height: float, places: Sequence[int] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of rows × columns axes, or of some `places` of them, row by row, each row `height` inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, rows * height), layout="constrained", dpi=110)
-    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
+    places = range(rows * columns) if places is None else places
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in places]
     for each in axes:
         each.tick_params(colors=MUTED, labelcolor=INK, labelsize=TEXT - 1.5, length=3, width=0.8)
         for side, spine in each.spines.items():
@@ -34,6 +38,15 @@ def panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
             spine.set_visible(side in ("left", "bottom"))
         each.set_axisbelow(True)
         each.patch.set_alpha(0)
+    return figure, axes
+
+
+def pair(limits: Sequence[tuple[float, float]], aspect: float = 1.0) -> tuple[Figure, list[Axes]]:
+    """Two panels beside each other in equal axes, a unit of y as long as `aspect` units of x."""
+    (left, right), (bottom, top) = limits
+    figure, axes = panels(1, 2, min(4.5, max(2.0, 2.7 * aspect * (top - bottom) / (right - left) + 0.65)))
+    for each in axes:
+        plane(each, limits, aspect)
     return figure, axes
 
 
@@ -50,9 +63,54 @@ def legend(axes: Axes) -> None:
         text.set_parse_math(False)
 
 
-def scatter(axes: Axes, x: Tensor, colour: Any) -> None:
+def cut(name: str, letters: int) -> str:
+    """A name, or as much of it as there is room for.
+
+    >>> cut("temperature", 6)
+    'tempe…'
+    """
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+
+
+def key(figure: Figure, note: str = "") -> None:
+    """Above all panels, which colour is real and which is generated, and a note beside it."""
+    from matplotlib.patches import Patch
+
+    marks = [
+        Patch(facecolor=f"{REAL}40", edgecolor=REAL, linewidth=1.4, label="real"),
+        Patch(facecolor="none", edgecolor=GENERATED, linewidth=1.6, label="generated"),
+    ]
+    if note:
+        marks.append(Patch(visible=False, label=note))
+    figure.legend(
+        handles=marks,
+        loc="outside upper left",
+        ncols=len(marks),
+        frameon=False,
+        fontsize=TEXT - 1,
+        labelcolor=INK,
+        borderaxespad=0.2,
+        handlelength=1.4,
+        handleheight=0.8,
+    )
+
+
+def histograms(axes: Axes, edges: Sequence[float], real: Tensor, generated: Tensor) -> None:
+    """Real (N,) filled and generated (M,) as a line; the area is the share of points within."""
+    for points, colour, fill in ((real, REAL, True), (generated, GENERATED, False)):
+        ends = torch.tensor(edges, dtype=torch.float64)
+        inside = points[(points >= edges[0]) & (points <= edges[-1])].double()
+        heights = torch.histogram(inside, ends).hist / ends.diff() / len(points)
+        if fill:
+            axes.stairs(heights.tolist(), edges, fill=True, color=colour, alpha=0.25)
+        axes.stairs(heights.tolist(), edges, color=colour, linewidth=1.5)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=0)
+
+
+def scatter(axes: Axes, x: Tensor, colour: Any, size: float = 4, opacity: float = 0.6) -> None:
     """Points (N, 2), small enough that many together read as a density."""
-    axes.scatter(*x.T.tolist(), s=4, c=colour, alpha=0.6, linewidths=0, rasterized=True)
+    axes.scatter(*x.T.tolist(), s=size, c=colour, alpha=opacity, linewidths=0, rasterized=True)
 
 
 def class_colours(classes: Tensor | None) -> str | list[str]:
@@ -68,12 +126,12 @@ def window(*clouds: Tensor) -> list[tuple[float, float]]:
         low.append(ends[0])
         high.append(ends[1])
     below, above = torch.stack(low).amin(0), torch.stack(high).amax(0)
-    margin = (0.08 * (above - below)).clamp(min=1e-6)
+    margin = torch.where(above > below, 0.08 * (above - below), 0.5)
     return list(zip((below - margin).tolist(), (above + margin).tolist(), strict=True))
 
 
-def plane(axes: Axes, limits: Sequence[tuple[float, float]]) -> None:
-    """Equal units both ways, over these limits."""
-    axes.set_aspect("equal", adjustable="box")
+def plane(axes: Axes, limits: Sequence[tuple[float, float]], aspect: float = 1.0) -> None:
+    """Over these limits, a unit of y as long as `aspect` units of x."""
+    axes.set_aspect(aspect, adjustable="box")
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -14,8 +15,14 @@ from flows.core import Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, place, samples
 from flows.evaluation.runs import find, open_run
+from flows.evaluation.tables import frame
 from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.lattice import quantise
 from flows.types import PositiveInt, Seed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 POOL = 100_000  # most test contexts that are drawn from
 
@@ -24,20 +31,23 @@ def sample(
     output: str,
     n: PositiveInt = 1000,
     context: list[float] | None = None,
+    raw: bool = False,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
-    """Write n draws in data units, one a row, with column names: `.csv`, or `.npy` as a structured array.
+    """Write n draws in data units, one a row, with column names: `.csv`, `.parquet`, `.npy` (structured).
 
-    A model with context draws under contexts of random test examples, or all under the one given; the
-    contexts stand beside the draws. Draws that are no vectors go to a plain `.npy` of (n, *shape).
+    Columns are of the types the data had: integers, true/false, names of levels. A model with context
+    draws under contexts of random test examples, or all under the one given; the contexts stand beside the
+    draws. Draws that are no vectors go to a plain `.npy` of (n, *shape).
 
     Args:
         output: The file.
         n: How many.
         context: One value for each of the context's names.
+        raw: On a lattice, write the points that the model draws, in floats, instead of their cells' corners.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
         seed: Of the draws: equal seeds give equal files.
@@ -46,10 +56,10 @@ def sample(
     Raises: UserError.
     """
     path = Path(output)
-    kind = ending(path, (".csv", ".npy"))
+    kind = ending(path, (".csv", ".npy", ".parquet"))
     opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
-    if kind == ".csv" and len(spec.shape) != 1:
+    if kind != ".npy" and len(spec.shape) != 1:
         raise UserError(
             f"output={path}: draws of shape {spec.shape} are no table; give a name that ends in .npy"
         )
@@ -68,8 +78,12 @@ def sample(
     ready(path.parent)
     warn(opened.warnings)
     _, dtype = place(opened.density)  # more digits than the model has would only be noise
-    drawn = samples(opened.density, n, contexts, generator).to(dtype)
-    write(path, _encoded(drawn, None if contexts is None else contexts.to(dtype), spec, kind))
+    drawn = samples(opened.density, n, contexts, generator)
+    if raw:
+        spec = spec._replace(dtypes=None, levels=None)
+    else:
+        drawn = quantise(drawn, spec)
+    write(path, _encoded(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind))
     print(f"{n:,} samples: {path}")
 
 
@@ -81,17 +95,40 @@ def _given(context: Sequence[float], spec: Spec) -> Tensor:
 
 
 def _encoded(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
+    if len(spec.shape) != 1:
+        return _npy(x.numpy())
+    table = frame(x, context, spec)
+    if kind == ".csv":
+        return table.to_csv(index=False).encode()
+    if kind == ".parquet":
+        return table.to_parquet(index=False, engine="pyarrow")
+    return _npy(_structured(table))
+
+
+def _structured(table: pd.DataFrame) -> np.ndarray:
+    """One field a column; text of fixed width, since an array of objects would be pickled."""
     import numpy as np
-    import pandas as pd
+
+    columns = {str(name): _plain(column) for name, column in table.items()}
+    array = np.empty(len(table), [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        array[name] = column
+    return array
+
+
+def _plain(column: pd.Series) -> np.ndarray:
+    from pandas.api.types import is_numeric_dtype
+
+    if is_numeric_dtype(column.dtype):
+        return column.to_numpy()
+    return column.astype("str").fillna("").to_numpy(dtype=str)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    import numpy as np
 
     buffer = io.BytesIO()
-    if len(spec.shape) != 1:
-        np.save(buffer, x.numpy())
-        return buffer.getvalue()
-    columns = x if context is None else torch.cat((x, context), dim=1)
-    table = pd.DataFrame(columns.numpy(), columns=[*spec.names, *spec.context_names])
-    if kind == ".csv":
-        table.to_csv(buffer, index=False)
-    else:
-        np.save(buffer, np.asarray(table.to_records(index=False)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that names not in Latin need a newer reader
+        np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

@@ -1,0 +1,158 @@
+"""One column of a table as numbers, refused if no density of them could be finite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flows.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXACT = 2**24  # beyond it float32, in which models compute, skips integers
+LARGEST = 1e38  # the end of float32, with room for a difference
+ROUNDING = 1e-3  # most of a column's range that float32 may round away
+
+Categorical = Literal["refuse", "dequantise"]
+
+
+class Column(NamedTuple):
+    """Numbers (N,), float64, codes where categorical; of what type they were; what the codes stand for.
+
+    >>> column = Column(np.array([0.0, 1.0, 1.0]), "str", ("cat", "dog"))
+    >>> column.quantum, column.support, column.labels("pet"), column.as_context().shape
+    (1.0, (0.0, 2.0), ['pet=cat', 'pet=dog'], torch.Size([3, 2]))
+    """
+
+    values: np.ndarray
+    dtype: str
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def quantum(self) -> float | None:
+        """Step of its lattice; None where continuous."""
+        return None if self.dtype.startswith("float") else 1.0
+
+    @property
+    def support(self) -> tuple[float, float] | None:
+        """All its cells; None where unbounded."""
+        return None if self.levels is None else (0.0, float(len(self.levels)))
+
+    def labels(self, name: str) -> list[str]:
+        """What its columns are called as context."""
+        return [name] if self.levels is None else [f"{name}={level}" for level in self.levels]
+
+    def as_context(self) -> Tensor:
+        """(N, 1), or one-hot (N, K)."""
+        values = torch.from_numpy(self.values)
+        if self.levels is None:
+            return values.unsqueeze(1)
+        return torch.nn.functional.one_hot(values.long(), len(self.levels)).double()
+
+
+def understand(cells: pd.Series, categorical: Categorical) -> Column:
+    """A column without missing cells as numbers.
+
+    Args:
+        cells: Its index counts the file's rows from 0.
+        categorical: What becomes of text, categories and true/false.
+
+    Raises: UserError, which names the column, if it isn't numbers or they are too large.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    dtype = cells.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        what = "categories"
+        column = _coded(cells, "category")
+    elif types.is_bool_dtype(dtype):
+        what = "true and false"
+        column = Column(cells.to_numpy(dtype=np.float64, copy=True), "bool", ("False", "True"))
+    elif types.is_integer_dtype(dtype) or types.is_float_dtype(dtype):
+        return Column(cells.to_numpy(dtype=np.float64, copy=True), str(dtype).lower())
+    elif types.is_string_dtype(cells):
+        _check_stray(cells)
+        what = f"text, such as {cells.iloc[0]!r}"
+        column = _coded(cells.astype("category"), "str")
+    else:
+        raise UserError(f"column {cells.name} holds {dtype}, neither numbers nor text; leave it out")
+    if categorical == "refuse":
+        raise UserError(
+            f"column {cells.name} holds {what}, which has no density; leave it out, "
+            "or give dataset.categorical=dequantise"
+        )
+    return column
+
+
+def check_feature(column: Column, cells: pd.Series) -> None:
+    """Refuse a feature that float32 can't tell apart, or whose density would be infinite.
+
+    Raises: UserError, which names the column.
+    """
+    values = column.values
+    if column.quantum is None:
+        check_range(column, cells)
+        if (values == values[0]).all():
+            raise UserError(
+                f"column {cells.name} is {values[0]} in all {len(values)} rows, where its density would be "
+                "infinite; leave it out"
+            )
+        return
+    place = int(np.abs(values).argmax())
+    if abs(values[place]) > EXACT:
+        raise UserError(
+            f"column {cells.name}, row {_row(cells, place)}: {values[place]:.0f} is beyond ±{EXACT}, to "
+            "which float32 counts exactly; subtract an offset, or save the column as floats"
+        )
+
+
+def check_range(column: Column, cells: pd.Series) -> None:
+    """Refuse numbers that float32 can't tell apart.
+
+    Raises: UserError, which names the column.
+    """
+    values = column.values
+    place = int(np.abs(values).argmax())
+    if abs(values[place]) > LARGEST:
+        raise UserError(
+            f"column {cells.name}, row {_row(cells, place)}: {values[place]:g} is beyond ±{LARGEST:g}, where "
+            "float32 ends; rescale the column"
+        )
+    rounding, extent = np.abs(values - values.astype(np.float32)).max(), np.ptp(values)
+    if extent > 0 and rounding > ROUNDING * extent:
+        raise UserError(
+            f"column {cells.name} extends over {extent:.2g} about {values[place]:g}, where float32 rounds by "
+            f"{rounding:.1g}; subtract an offset"
+        )
+
+
+def _coded(cells: pd.Series, dtype: str) -> Column:
+    """Codes of a categorical column: in its own order if it has one, else sorted."""
+    kinds = cells.cat.remove_unused_categories()
+    if not kinds.cat.ordered:
+        kinds = kinds.cat.reorder_categories(sorted(kinds.cat.categories))
+    return Column(kinds.cat.codes.to_numpy(dtype=np.float64), dtype, tuple(map(str, kinds.cat.categories)))
+
+
+def _check_stray(cells: pd.Series) -> None:
+    """Refuse text in what is, by majority, a column of numbers."""
+    import pandas as pd
+
+    numbers = pd.Series(pd.to_numeric(cells, errors="coerce"))
+    stray = numbers.isna().to_numpy(dtype=bool)
+    if 0 < stray.sum() <= len(stray) / 2:
+        place = int(stray.argmax())
+        raise UserError(
+            f"column {cells.name}, row {_row(cells, place)}: {cells.iloc[place]!r} is no number "
+            f"({stray.sum()} of {len(stray)} rows); correct it, or empty it and give dataset.missing=drop"
+        )
+
+
+def _row(cells: pd.Series, place: int) -> int:
+    """A row as its file counts it, from 1."""
+    return int(cells.index[place]) + 1

@@ -1,0 +1,175 @@
+"""How good a model's draws are, beside held-out and training points."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from flows.core import Batch, Sampler, Spec
+from flows.evaluation.copying import copying
+from flows.evaluation.duel import Duel, Units, duel, joint
+from flows.evaluation.meaning import PARTS
+from flows.evaluation.metrics import (
+    classifier_accuracy,
+    discrepancies,
+    gaussian,
+    histogram_kl,
+    mmd,
+    permutation_p,
+    precision_recall,
+    wasserstein,
+)
+
+FEWEST = 20  # points on a side, below which nothing is said of draws
+LISTED = 8  # most features with rows of their own
+SIGMA = 0.1  # of `mmd`, in data units
+MARGINAL = 2**18  # most numbers on a side that are sorted and counted
+PERMUTED = 2048  # most points on a side of the permutation test
+REDRAWS = 50  # of single coordinates
+PAIR_REDRAWS, FEW_REDRAWS = 9, 3
+
+
+class Statistic(NamedTuple):
+    """Scores of at most `limit` real points and as many draws; `redraws` of both make the floors."""
+
+    score: Callable[[Tensor, Tensor], dict[str, float]]
+    limit: int
+    redraws: int
+
+    def of(self, real: Tensor, drawn: Tensor) -> dict[str, float]:
+        return self.score(real[: self.limit], drawn[: self.limit])
+
+
+def judge(
+    model: Sampler,
+    truth: Sampler | None,
+    spec: Spec,
+    test: Batch,
+    train: Batch | None,
+    generator: torch.Generator,
+    pairs: int = 4096,
+) -> dict[str, float]:
+    """Draws against test points, `key`, and against training points, `key_train`.
+
+    `duel` says what is drawn and what floors are made of. `key_floor` is the mean of fifty redraws for
+    single coordinates, whose 99th percentile is `key_floor_99`; of nine for MMD and energy distance, of
+    three for precision and recall, and one for the classifier, as these cost more.
+    `key_train_floor` is there only where sizes differ from those of `key_floor`.
+
+    Energy distance, `mmd_median`, precision and recall see each column in standard deviations of the
+    training points (of the test points, if there are none); `mmd`, KL and W1 are in data units. `mmd` has
+    the fixed σ = 0.1, so it is there only where each feature's support has a width of ½ to 2. Above eight
+    features, or where names would make keys ambiguous, coordinates are told by their mean and worst.
+
+    Nothing is compared, and {} returned, with fewer than 20 points on a side. Nor if a draw isn't finite:
+    then `lost_draws` is the share of those.
+
+    Args:
+        model: What is judged, on the CPU.
+        truth: The law of the real points, on a lattice of dequantised ones, or None.
+        spec: What a point is.
+        test: Held-out points, on the lattice if there is one.
+        train: Training points, likewise, or None.
+        generator: Of every draw.
+        pairs: Most points on a side of what costs a square of them, or a classifier.
+    """
+    parts = {"": test} if train is None else {"": test, "_train": train}
+    real = [joint(part) for part in parts.values()]
+    if any(len(each) < FEWEST for each in real):
+        return {}
+    units = Units.of(real[-1], generator)
+    statistics = _statistics(spec, test.x[0].numel(), units, pairs, generator)
+    most = max(statistic.limit for statistic in statistics)
+    duels = {
+        suffix: duel(model, truth, spec, part, torch.cat(real), most, generator)
+        for suffix, part in parts.items()
+    }
+    if any(len(each.real) < FEWEST for each in duels.values()):  # halves may be too few
+        return {}
+    lost = torch.cat([each.drawn.isnan().any(1) for each in duels.values()])
+    if lost.any():
+        return {"lost_draws": lost.double().mean().item()}
+    found: dict[str, float] = {}
+    for suffix, each in duels.items():
+        for statistic in statistics:
+            values = statistic.of(each.real, each.drawn)
+            found |= {f"{key}{suffix}": value for key, value in values.items()}
+        differ = [s for s in statistics if min(len(each.real), s.limit) != min(len(duels[""].real), s.limit)]
+        found |= _floors(each, differ if suffix else statistics, suffix)
+    if train is not None:
+        found |= copying(model, truth, spec, test, train, units, generator, pairs)
+    return found
+
+
+def _floors(duel: Duel, statistics: Sequence[Statistic], suffix: str) -> dict[str, float]:
+    scores: dict[str, list[float]] = defaultdict(list)
+    for redraw in range(max((statistic.redraws for statistic in statistics), default=0)):
+        pair = duel.again()
+        for statistic in statistics:
+            if redraw < statistic.redraws:
+                for key, value in statistic.of(*pair).items():
+                    scores[f"{key}{suffix}_floor"].append(value)
+    floors = {key: fmean(values) for key, values in scores.items()}
+    for key, values in scores.items():
+        if len(values) == REDRAWS:
+            floors[f"{key}_99"] = torch.tensor(values).quantile(0.99).item()
+    return floors
+
+
+def _statistics(
+    spec: Spec, features: int, units: Units, pairs: int, generator: torch.Generator
+) -> list[Statistic]:
+    """In the order in which they are read."""
+
+    def fixed(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        return {"mmd": mmd(real, drawn, SIGMA)}
+
+    def spread(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        found = discrepancies(units(real), units(drawn), [gaussian(units.median), torch.neg])
+        return dict(zip(("mmd_median", "sample_energy_distance"), found, strict=True))
+
+    def chance(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        return {"mmd_median_p": permutation_p(units(real), units(drawn), units.median, generator)}
+
+    def classifier(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        return {"c2st": classifier_accuracy(real, drawn, generator)}
+
+    def manifold(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        return precision_recall(units(real), units(drawn))._asdict()
+
+    def marginals(real: Tensor, drawn: Tensor) -> dict[str, float]:
+        pair = real[:, :features], drawn[:, :features]
+        w1, kl = wasserstein(*pair), histogram_kl(*pair)
+        if not _listed(spec, features):
+            return {"w1_mean": fmean(w1), "w1_worst": max(w1), "kl_mean": fmean(kl), "kl_worst": max(kl)}
+        each = {"w1": w1, "kl": kl}
+        found = {f"{key}_{name}": v for key in each for name, v in zip(spec.names, each[key], strict=True)}
+        return {"w1_mean": fmean(w1)} | found if features > 1 else found
+
+    return [
+        *([Statistic(fixed, pairs, PAIR_REDRAWS)] if _about_unit(spec) else []),
+        Statistic(spread, pairs, PAIR_REDRAWS),
+        Statistic(chance, min(pairs, PERMUTED), 0),
+        Statistic(classifier, pairs, 1),
+        Statistic(manifold, pairs, FEW_REDRAWS),
+        Statistic(marginals, max(MARGINAL // features, FEWEST), REDRAWS),
+    ]
+
+
+def _about_unit(spec: Spec) -> bool:
+    """Whether the σ of `mmd` is a small part of each feature's range, though not too small."""
+    return all(ends is not None and 0.5 <= ends[1] - ends[0] <= 2 for ends in spec.support or [None])
+
+
+def _listed(spec: Spec, features: int) -> bool:
+    """Whether each feature has rows of its own: there are few, and no name passes for part of another key."""
+    if len(spec.names) != features or features > LISTED:
+        return False
+    stems = ["mean", "worst", "to_truth", *spec.names]
+    keys = [stem + end for stem in stems for end in ("", *(f"_{part}" for part in PARTS))]
+    return len(set(keys)) == len(keys)

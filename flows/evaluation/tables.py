@@ -1,0 +1,208 @@
+"""Examples as a table, and a table's cells as examples again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flows.core import Spec
+from flows.errors import UserError
+from flows.wording import choose, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Levels = tuple[str, ...] | None
+
+
+class Rows(NamedTuple):
+    """A table, and what a model makes of it.
+
+    Args:
+        table: All its columns, each cell the text that stands there.
+        x: (N, D), float64; NaN where the cell is empty.
+        context: (N, C), float64, or None.
+        empty: Which cells of x are empty, bool (N, D).
+    """
+
+    table: pd.DataFrame
+    x: Tensor
+    context: Tensor | None
+    empty: Tensor
+
+
+def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
+    """Examples (N, D) as columns of the types the data had, their contexts (N, C) beside them.
+
+    x has to lie on its lattice, if it has one. What a column's type can't hold stays whole: a number out of
+    an integer's range makes the column int64, one that is none leaves it in floats, and a level that is none
+    an empty cell.
+
+    >>> spec = Spec(("a", "pet"), (2,), dtypes=("uint8", "str"), levels=(None, ("cat", "dog")))
+    >>> frame(torch.tensor([[3.0, 1.0]]), None, spec).to_csv(index=False).split()
+    ['a,pet', '3,dog']
+    """
+    import pandas as pd
+
+    columns = {
+        name: _named(values, levels, dtype) if levels else _typed(values, dtype)
+        for name, values, (dtype, levels) in zip(spec.names, x.T.numpy(), _kinds(spec), strict=True)
+    }
+    if context is not None:
+        columns |= dict(zip(spec.context_names, context.T.numpy(), strict=True))
+    return pd.DataFrame(columns)
+
+
+def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), gaps: bool = False) -> Rows:
+    """Read a CSV table that has a run's columns, in any order and among others.
+
+    Contexts called `column=level` may stand there as that one column, with the names of levels in it.
+
+    Args:
+        path: The file.
+        spec: What an example is.
+        dtype: What the model computes in, where numbers have to be finite.
+        new: Columns that the table is to be given, and may not have yet.
+        gaps: Whether cells of x may be empty.
+
+    Raises: UserError that names the column, the first row that is wrong (from 1), its cell, and how many are.
+    """
+    # in a table of one column a blank line is an empty cell
+    table = _cells(path, spec, skip_blank_lines=len(spec.names) + len(spec.context_names) > 1)
+    names = [*table.columns]
+    context = {name: _column_of(name, names) for name in spec.context_names}
+    _check_header(names, [*dict.fromkeys([*spec.names, *context.values()])], new, path)
+    if table.empty:
+        raise UserError(f"{path}: a header without rows")
+    cells = {str(name): column for name, column in table.items()}
+    empty = [torch.tensor((cells[name].str.strip() == "").to_numpy(dtype=bool)) for name in spec.names]
+    try:
+        x = [
+            _numbers(cells[name], kind, levels, dtype, hole if gaps else None)
+            for name, (kind, levels), hole in zip(spec.names, _kinds(spec), empty, strict=True)
+        ]
+        given = [_given(cells, name, context, dtype) for name in context]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return Rows(
+        table,
+        torch.stack(x, dim=1),
+        torch.stack(given, dim=1) if given else None,
+        torch.stack(empty, dim=1),
+    )
+
+
+def _kinds(spec: Spec) -> list[tuple[str | None, Levels]]:
+    """Type and levels of each feature."""
+    nothing = [None] * len(spec.names)
+    return [*zip(spec.dtypes or nothing, spec.levels or nothing, strict=True)]
+
+
+def _named(codes: np.ndarray, levels: tuple[str, ...], dtype: str | None) -> pd.Series:
+    """Names of levels, missing where a code is that of none."""
+    import pandas as pd
+
+    known = (codes >= 0) & (codes < len(levels)) & (np.floor(codes) == codes)  # NaN is none of it
+    column = pd.Series(pd.Categorical.from_codes(np.where(known, codes, -1).astype(int), list(levels)))
+    return column if dtype == "category" else column.astype("str")
+
+
+def _typed(values: np.ndarray, dtype: str | None) -> np.ndarray:
+    """Numbers in the type they were, if it holds them all, or the nearest that does."""
+    if dtype is None or dtype.startswith("float"):
+        return values  # more digits than the model has would only be noise
+    whole = values.astype(np.float64)
+    if dtype == "bool":
+        return whole == 1 if np.isin(whole, (0, 1)).all() else values
+    for candidate in (dtype, "int64") if (np.floor(whole) == whole).all() else ():
+        ends = np.iinfo(candidate)
+        if ((whole >= ends.min) & (whole < float(ends.max) + 1)).all():
+            return whole.astype(candidate)
+    return values
+
+
+def _cells(path: Path, spec: Spec, skip_blank_lines: bool) -> pd.DataFrame:
+    """The table, every cell as it is written."""
+    import pandas as pd
+
+    try:
+        # the header as a row like others: pandas would rename doubles and take surplus cells for an index
+        cells = pd.read_csv(
+            path,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=skip_blank_lines,
+            encoding="utf-8-sig",
+        )
+    except FileNotFoundError:
+        raise UserError(f"input={path}: no such file") from None
+    except pd.errors.EmptyDataError:
+        names = ", ".join([*spec.names, *spec.context_names])
+        raise UserError(f"{path}: empty; expected a header with {names}, and rows") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: not a CSV table ({' '.join(str(error).split())})") from None
+    rows = cells.iloc[1:].reset_index(drop=True).fillna("")
+    return rows.set_axis([str(name) for name in cells.iloc[0]], axis="columns")
+
+
+def _check_header(names: list[str], needed: list[str], new: Sequence[str], path: Path) -> None:
+    missing = [name for name in needed if name not in names]
+    if missing:
+        meant = nearest(missing[0], names)
+        hint = f"; is {missing[0]} called {meant} there?" if meant else ""
+        raise UserError(f"{path}: lacks {len(missing)} of {len(needed)} columns: {', '.join(missing)}{hint}")
+    doubled = [name for name in needed if names.count(name) > 1]
+    if doubled:
+        raise UserError(f"{path}: has {names.count(doubled[0])} columns called {doubled[0]}; keep one")
+    taken = [name for name in new if name in names]
+    if taken:
+        raise UserError(f"{path}: has a column {taken[0]} already; rename it, or give the table without it")
+
+
+def _column_of(name: str, present: Sequence[str]) -> str:
+    """Where a context stands: in its own column, or as `column=level` in that of its levels."""
+    column, _, _ = name.partition("=")
+    return column if name not in present and column in present else name
+
+
+def _given(cells: dict[str, pd.Series], name: str, context: dict[str, str], dtype: torch.dtype) -> Tensor:
+    """One context (N,)."""
+    column = context[name]
+    if column == name:
+        return _numbers(cells[name], None, None, dtype)
+    alike = [other for other in context if context[other] == column]
+    levels = tuple(other.removeprefix(f"{column}=") for other in alike)
+    return (_numbers(cells[column], None, levels, dtype) == alike.index(name)).double()
+
+
+def _numbers(
+    cells: pd.Series, kind: str | None, levels: Levels, dtype: torch.dtype, optional: Tensor | None = None
+) -> Tensor:
+    """A column as numbers (N,), finite but where they are optional."""
+    import pandas as pd
+
+    if levels is not None:
+        numbers = cells.map({level: code for code, level in enumerate(levels)}.get)
+    else:
+        truth = {"True": "1", "true": "1", "False": "0", "false": "0"} if kind == "bool" else {}
+        numbers = pd.to_numeric(cells.replace(truth), errors="coerce")
+    values = torch.tensor(pd.Series(numbers, dtype=float).to_numpy())
+    wrong = ~values.to(dtype).isfinite()
+    if optional is not None:
+        wrong &= ~optional
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        cell = cells.iloc[row]
+        what = "no finite number" if levels is None else "none of its levels"
+        options = "" if levels is None else f"; {choose(cell, levels, 'levels')}"
+        raise UserError(
+            f"column {cells.name}, row {row + 1}: {cell!r} is {what}"
+            f" ({int(wrong.sum())} of {len(cells)} rows have none there){options}"
+        )
+    return values

@@ -1,0 +1,88 @@
+"""From a support to the unit interval and to the reals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo
+
+from flows.core import Batch, Compose, Spec, Transform
+from flows.errors import UserError
+from flows.transforms import Logit, Probit, Rescale, bounded, to_reals
+
+SPEC = Spec(names=("a", "b", "c"), shape=(3,), support=((-1.0, 3.0), None, (0.0, 1.0)))
+
+
+def inside(n: int = 200) -> torch.Tensor:
+    unit = torch.rand(n, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return unit * torch.tensor([4.0, 20.0, 1.0]) + torch.tensor([-1.0, -5.0, 0.0])
+
+
+def fitted(transform: Transform) -> Transform:
+    transform.double().initialise(Batch(inside()))
+    return transform
+
+
+TRANSFORMS = {
+    "rescale": lambda: Rescale(SPEC),
+    "logit": lambda: Compose([Rescale(SPEC), Logit(bounded(SPEC))]),
+    "probit": lambda: Compose([Rescale(SPEC), Probit(bounded(SPEC))]),
+    "to the reals": lambda: Compose(to_reals(SPEC)),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_inverse_both_ways_and_ladj_is_autodiffs(name):
+    transform = fitted(TRANSFORMS[name]())
+    x = inside()
+    z, ladj = transform(x)
+    back, ladj_back = transform.inverse(z)
+    torch.testing.assert_close(back, x, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(ladj_back, -ladj, atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(ladj[:20], zoo.jacobian_ladj(transform, x[:20], None), atol=1e-8, rtol=1e-8)
+    few = zoo.jacobian_ladj(transform.inverse, z[:20], None)
+    torch.testing.assert_close(ladj_back[:20], few, atol=1e-8, rtol=1e-8)
+
+
+def test_bounded_features_fill_the_unit_interval_and_others_are_standardised():
+    x = inside(4000)
+    rescale = Rescale(SPEC).double()
+    rescale.initialise(Batch(x))
+    z, _ = rescale(x)
+    assert torch.equal(z[:, 0], (x[:, 0] + 1) / 4)
+    torch.testing.assert_close(z[:, 1].std(correction=0), torch.tensor(1.0).double())
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_beyond_the_support_there_is_nothing(name):
+    transform = fitted(TRANSFORMS[name]()).float()
+    ladj = transform(torch.tensor([[-1.1, 0.0, 0.5], [0.0, 1e6, 0.5], [0.0, 0.0, 1.01]]))[1]
+    assert ladj.isinf().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_the_ends_themselves_are_finite(name):
+    transform = fitted(TRANSFORMS[name]()).float()
+    z, ladj = transform(torch.tensor([[-1.0, 0.0, 0.0], [3.0, 0.0, 1.0]]))
+    assert z.isfinite().all()
+    assert ladj.isfinite().all()
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_no_latent_is_carried_out_of_the_support(name):
+    transform = fitted(TRANSFORMS[name]()).float()
+    z = torch.tensor([[-30.0] * 3, [30.0] * 3]) if name != "rescale" else torch.tensor([[0.0] * 3, [1.0] * 3])
+    x, ladj = transform.inverse(z)
+    assert x[0, 0] >= -1
+    assert x[1, 0] <= 3
+    assert 0 <= x[0, 2] < x[1, 2] <= 1
+    assert ladj.isfinite().all()
+
+
+def test_only_unbounded_features_have_to_vary():
+    constant = inside()
+    constant[:, 0] = 2.0
+    Rescale(SPEC).double().initialise(Batch(constant))
+    constant[:, 1] = 2.0
+    with pytest.raises(UserError, match="constant"):
+        Rescale(SPEC).double().initialise(Batch(constant))
