@@ -21,4 +21,6 @@ def configuration(*overrides: str) -> dict[str, Any]:
 
 def run(folder: Path, *overrides: str) -> None:
     """What train.py would do; UserError instead of its one line and status 2."""
-    train.train.__wrapped__(configuration(f"run_dir={folder}", *overrides))
+    config = configuration(f"run_dir={folder}", *overrides)
+    train.check(config)
+    train.train.__wrapped__(config)

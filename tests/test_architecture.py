@@ -28,7 +28,18 @@ MAY = {
     "__init__": {"core", "lattice", "training"},
     "data": {"core"} | FLOOR,
 }
-HEAVY = {"torch", "numpy", "scipy", "sklearn", "pandas", "matplotlib", "tensorboard", "jinja2", "pydantic"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "matplotlib",
+    "tensorboard",
+    "jinja2",
+    "pydantic",
+    "PIL",
+}
 
 
 parse = functools.cache(ast.parse)

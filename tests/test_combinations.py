@@ -14,39 +14,53 @@ from flows.errors import UserError
 from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
-FEW = ("dataset.n_train=600", "dataset.n_val=100", "dataset.n_test=100")
-REFUSED: set[tuple[str, str, str]] = set()  # dataset, model, trainer that can't go together
-LABELLED = [name for name in zoo.names("dataset") if "labels" in zoo.node("dataset", name)]
+SIZES = {"n": 600, "n_train": 600, "n_val": 100, "n_test": 100}
+DATASETS = [name for name in zoo.names("dataset") if name != "table"]  # needs a file: test_table.py
+REFUSED = {("realnvp", "masked"), ("spline_coupling", "masked")}  # model, trainer that can't go together
+LABELLED = [name for name in DATASETS if "labels" in zoo.node("dataset", name)]
+
+
+def short(dataset):
+    """Three steps on few examples."""
+    keys = zoo.node("dataset", dataset)
+    return (*SHORT, *(f"dataset.{key}={size}" for key, size in SIZES.items() if key in keys))
+
+
+def finished(folder):
+    """The rows of a run that took its three steps."""
+    rows = read(folder / "metrics.csv")
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert all(math.isfinite(float(row["nll"])) for row in rows)
+    assert math.isfinite(float(rows[-1]["val_nll"]))
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    return rows
 
 
 @pytest.mark.parametrize(
     ("dataset", "model", "trainer"),
-    [*itertools.product(zoo.names("dataset"), zoo.names("model"), zoo.names("trainer"))],
+    [*itertools.product(DATASETS, zoo.names("model"), zoo.names("trainer"))],
 )
 def test_three_steps_or_one_line(tmp_path, dataset, model, trainer):
     choice = (f"dataset={dataset}", f"model={model}", f"trainer={trainer}")
-    if (dataset, model, trainer) in REFUSED:
+    if (model, trainer) in REFUSED:
         with pytest.raises(UserError) as refusal:
-            composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
+            composed.run(tmp_path / "run", *choice, *short(dataset))
         assert "\n" not in str(refusal.value)
         return
-    composed.run(tmp_path / "run", *choice, *SHORT, *FEW)
-    rows = read(tmp_path / "run" / "metrics.csv")
-    assert [row["step"] for row in rows] == ["1", "2", "3"]
-    assert all(math.isfinite(float(row["nll"])) for row in rows)
-    assert float(rows[-1]["val_kl_to_truth"]) > 0
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+    composed.run(tmp_path / "run", *choice, *short(dataset))
+    last = finished(tmp_path / "run")[-1]
+    assert float(last.get("val_kl_to_truth", 1)) > 0
 
 
 @pytest.mark.parametrize("dataset", LABELLED)
 def test_labels_as_context_or_one_line(tmp_path, dataset):
     try:
-        composed.run(tmp_path / "run", f"dataset={dataset}", "dataset.labels=true", *SHORT, *FEW)
+        composed.run(tmp_path / "run", f"dataset={dataset}", "dataset.labels=true", *short(dataset))
     except UserError as refusal:
         assert "labels" in str(refusal)
         assert "\n" not in str(refusal)
         return
-    assert float(read(tmp_path / "run" / "metrics.csv")[-1]["val_kl_to_truth"]) > 0
+    finished(tmp_path / "run")
 
 
 @pytest.mark.parametrize("experiment", zoo.names("experiment"))

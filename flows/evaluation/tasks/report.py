@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4000  # points in a figure
+DRAWS = 40_000  # that a picture is redrawn from
 _NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to read, not to paste
 
 
@@ -77,7 +78,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: in
     metrics, doubts = measure(density, dataset, seed, points)
     warnings = [*warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
-    figures |= training_figures(density, dataset, "test", SHOWN, seed)
+    figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS)
     _write_figures(folder, figures)
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))

@@ -1,0 +1,156 @@
+"""Drawing what isn't known, given what is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import composed
+import pandas as pd
+import pytest
+
+import flows
+from flows.core import AnySubset
+from flows.errors import UserError
+from flows.evaluation.tasks import perform
+
+SMALL = ("runtime=cpu", "logger=csv", "trainer.max_steps=30", "trainer.validate_every=10")
+TINY = ("model=masked_transformer", "trainer=masked", "model.width=16", "model.layers=1", "model.octaves=2")
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "picture"
+    composed.run(
+        folder,
+        *("dataset=xyrgb", "dataset.n=400", *TINY, *SMALL),
+        *("trainer.max_steps=200", "trainer.optimizer.lr=1e-2", "trainer.warmup=10"),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """Ages and kinds under a context, with a column of names that no model sees."""
+    folder = tmp_path_factory.mktemp("pets")
+    rows = [f"{k % 17},{('cat', 'dog')[k % 3 == 0]},{k * 0.37 % 1}" for k in range(300)]
+    (folder / "pets.csv").write_text("age,kind,size\n" + "\n".join(rows) + "\n")
+    table = (
+        f"dataset.path={folder / 'pets.csv'}",
+        "dataset.categorical=dequantise",
+        "dataset.context=[size]",
+    )
+    composed.run(folder / "run", "dataset=table", *table, *TINY, *SMALL)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "flow"
+    composed.run(folder, "dataset=moons", "dataset.n_train=100", "model.layers=2", *SMALL)
+    return folder
+
+
+def impute(run: Path, **options):
+    perform({"task": "impute", "run": str(run), **options})
+
+
+def test_colours_are_drawn_at_a_place(picture, tmp_path, capsys):
+    impute(picture, observed={"x": 0.3, "y": 0.5}, n=50, output=str(tmp_path / "out.csv"))
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert [*table] == ["x", "y", "r", "g", "b"]
+    assert len(table) == 50
+    assert (table.x == 0.3).all()
+    assert (table.y == 0.5).all()
+    levels = table[["r", "g", "b"]] * 255
+    assert (abs(levels - levels.round()) < 1e-6).all(axis=None)
+    assert table.r.nunique() > 10
+    said = capsys.readouterr().out
+    assert "50%" in said
+    assert f"50 draws: {tmp_path / 'out.csv'}" in said
+
+
+def test_without_an_output_it_lies_with_the_run(picture):
+    impute(picture, observed={"x": 0.3}, n=5)
+    assert len(pd.read_csv(picture / "evaluation" / "imputed.csv")) == 5
+
+
+def test_equal_seeds_give_equal_files(picture, tmp_path):
+    texts = []
+    for seed in (0, 0, 1):
+        impute(picture, observed={"x": 0.3}, n=20, seed=seed, output=str(tmp_path / "out.csv"))
+        texts.append((tmp_path / "out.csv").read_text())
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_table_is_filled_and_what_it_says_stays_to_the_letter(picture, tmp_path):
+    lines = [
+        "note,b,x,y,r,g",
+        "one,,0.30,0.50,,",
+        "two,0.5,,,0.500,5e-1",
+        "three,.1,.2,.3,.4,.5",
+        '"a, b",,,,,',
+    ]
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n")
+    impute(picture, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
+    before, after = (
+        pd.read_csv(tmp_path / name, dtype=str, keep_default_na=False) for name in ("in.csv", "out.csv")
+    )
+    assert [*after] == [*before]
+    given = before != ""
+    assert (after[given] == before[given]).where(given, True).all(axis=None)
+    assert (after != "").all(axis=None)
+    assert all(0 <= float(cell) <= 1 for cell in after.drop(columns="note").to_numpy().ravel())
+
+
+def test_levels_integers_and_contexts(pets, tmp_path):
+    (tmp_path / "in.csv").write_text("kind,age,size\ndog,,0.5\n,3,0.1\n,,0.9\n")
+    impute(pets, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
+    table = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert table.kind[0] == "dog"
+    assert table.age[1] == "3"
+    assert set(table.kind) <= {"cat", "dog"}
+    assert all(age.lstrip("-").isdigit() for age in table.age)
+    impute(pets, observed={"kind": "cat"}, context=[0.5], n=7, output=str(tmp_path / "out.csv"))
+    assert set(pd.read_csv(tmp_path / "out.csv").kind) == {"cat"}
+
+
+def test_what_is_observed_matters(picture, tmp_path):
+    model = flows.load(picture, raw=True)
+    assert isinstance(model, AnySubset)
+    means = []
+    for r in (0.2, 0.8):
+        impute(picture, observed={"r": r}, n=2000, output=str(tmp_path / "out.csv"))
+        means.append(pd.read_csv(tmp_path / "out.csv").x.mean())
+    assert means[1] - means[0] > 0.1  # red rises to the right
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "give either observed="),
+        ({"observed": {"x": 0.1}, "input": "in.csv"}, "give either observed="),
+        ({"observed": {"z": 0.1}}, "observed.z: no such feature"),
+        ({"observed": {"x": 1.5}}, "observed.x=1.5: out of its range, 0 to 1"),
+        ({"observed": {"x": "left"}}, "observed.x=left: expected a finite number"),
+        ({"observed": {"x": 0.1}, "context": [1.0]}, "context=[1.0]: this run's contexts are []"),
+        ({"observed": {"x": 0.1}, "output": "out.txt"}, "give a name that ends in .csv"),
+        ({"input": "nowhere.csv"}, "nowhere.csv: no such file"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(picture, options, said):
+    with pytest.raises(UserError) as refusal:
+        impute(picture, **options)
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_unknown_level_is_refused(pets):
+    with pytest.raises(UserError, match=r"observed.kind=bird: no such level; .*cat, dog"):
+        impute(pets, observed={"kind": "bird"}, context=[0.5])
+    with pytest.raises(UserError, match="a value for each"):
+        impute(pets, observed={"kind": "cat"})
+
+
+def test_a_flow_does_not_know_every_conditional(flow):
+    with pytest.raises(UserError, match="model=masked_transformer"):
+        impute(flow, observed={"x": 0.1})
