@@ -14,7 +14,7 @@ from flows.errors import UserError
 from flows.heads import Logistics
 from flows.nets import Lookup
 from flows.transforms import Rescale, Standardize, bounded
-from flows.types import PositiveInt
+from flows.types import Fraction, PositiveInt
 
 Octaves = Annotated[int, Field(ge=0, le=16)]
 
@@ -35,6 +35,7 @@ class MaskedTransformer(AnySubset):
         heads: Attention heads.
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
+        dropout: Share of units that is left out in training.
         components: Logistics in each feature's mixture.
         octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
 
@@ -49,6 +50,7 @@ class MaskedTransformer(AnySubset):
         heads: int,
         layers: int,
         hidden: int,
+        dropout: float,
         components: int,
         octaves: int,
     ) -> None:
@@ -60,7 +62,7 @@ class MaskedTransformer(AnySubset):
         self.always = nn.Parameter(torch.randn(width))  # what a query sees when nothing is given
         self.given = nn.Linear(context, width) if context else None
         self.ask = nn.Parameter(torch.randn(features, width))
-        self.net = Lookup(width, heads, layers, hidden)
+        self.net = Lookup(width, heads, layers, hidden, dropout)
         self.head = Logistics(bounded(spec), components)
         self.weight = nn.Parameter(torch.zeros(features, width, self.head.params))
         self.bias = nn.Parameter(torch.zeros(features, self.head.params))
@@ -179,6 +181,7 @@ def masked_transformer(
     heads: PositiveInt = 4,
     layers: PositiveInt = 4,
     hidden: PositiveInt = 4,
+    dropout: Fraction = 0.1,
     components: PositiveInt = 16,
     octaves: Octaves = 6,
     orders: PositiveInt | list[list[str]] = 4,
@@ -191,6 +194,7 @@ def masked_transformer(
         heads: Attention heads; they divide the width.
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
+        dropout: Share of units that is left out in training.
         components: Logistics in each feature's mixture.
         octaves: Sine features of a value: how many times its range is halved.
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
@@ -207,7 +211,7 @@ def masked_transformer(
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
     rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
-    return MaskedTransformer(spec, rows, width, heads, layers, hidden, components, octaves)
+    return MaskedTransformer(spec, rows, width, heads, layers, hidden, dropout, components, octaves)
 
 
 def _orders(features: int, count: int) -> Tensor:

@@ -7,7 +7,7 @@ from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MLP, Activation, Separate
 from flows.transforms import Affine, Coupling, Standardize, alternating, to_reals
-from flows.types import PositiveFloat, PositiveInt
+from flows.types import Fraction, PositiveFloat, PositiveInt
 
 
 def realnvp(
@@ -16,6 +16,7 @@ def realnvp(
     width: PositiveInt = 32,
     depth: PositiveInt = 2,
     activation: Activation = "relu",
+    dropout: Fraction = 0.0,
     bound: PositiveFloat = 2.0,
     shared_net: bool = True,
 ) -> Flow:
@@ -27,6 +28,7 @@ def realnvp(
         width: Hidden units of each conditioner.
         depth: Hidden layers of each conditioner.
         activation: Nonlinearity of the conditioners.
+        dropout: Share of their hidden units that is left out in training.
         bound: Largest |log-scale| of one coupling.
         shared_net: Whether one net gives both scale and shift, or each has its own.
 
@@ -47,7 +49,7 @@ def realnvp(
         kept = int(mask.sum())
         moved = features - kept
         outputs = [Affine.params * moved] if shared_net else [moved] * Affine.params
-        nets = [MLP(kept, size, context, width, depth, activation) for size in outputs]
+        nets = [MLP(kept, size, context, width, depth, activation, dropout) for size in outputs]
         couplings.append(Coupling(mask, nets[0] if shared_net else Separate(nets), Affine(bound)))
     return Flow(
         Compose([*to_reals(spec), *couplings]),

@@ -9,7 +9,7 @@ from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MLP, Activation
 from flows.transforms import Coupling, Probit, Rescale, Spline, Standardize, alternating, bounded
-from flows.types import PositiveFloat, PositiveInt
+from flows.types import Fraction, PositiveFloat, PositiveInt
 
 
 def spline_coupling(
@@ -19,6 +19,7 @@ def spline_coupling(
     width: PositiveInt = 128,
     depth: PositiveInt = 2,
     activation: Activation = "relu",
+    dropout: Fraction = 0.0,
     reach: PositiveFloat = 5.0,
 ) -> Flow:
     """Rescale, then `layers` couplings by rational-quadratic splines whose masks alternate.
@@ -33,6 +34,7 @@ def spline_coupling(
         width: Hidden units of each conditioner.
         depth: Hidden layers of each conditioner.
         activation: Nonlinearity of the conditioners.
+        dropout: Share of their hidden units that is left out in training.
         reach: Half the interval of a spline of an unbounded feature, in standard deviations.
 
     Raises: UserError if x isn't a vector of at least two features.
@@ -54,7 +56,7 @@ def spline_coupling(
         mask = alternating(features, start=layer % 2 == 0)
         kept = int(mask.sum())
         spline = Spline(low[~mask], high[~mask], closed[~mask], bins)
-        net = MLP(kept, spline.params * (features - kept), context, width, depth, activation)
+        net = MLP(kept, spline.params * (features - kept), context, width, depth, activation, dropout)
         couplings.append(Coupling(mask, net, spline))
     return Flow(
         Compose([Rescale(spec), *couplings, Probit(closed)]),

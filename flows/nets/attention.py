@@ -23,6 +23,7 @@ class Lookup(nn.Module):
         heads: Attention heads; they divide the width.
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
+        dropout: Share of the units of each branch, and of each MLP, that is left out in training.
 
     Shapes: queries (B, Q, W); memories (B, M, W); visible bool, broadcast against (B, Q, M), one memory at
         least for each query; result (B, Q, W).
@@ -35,14 +36,14 @@ class Lookup(nn.Module):
     torch.Size([7, 4, 8])
     """
 
-    def __init__(self, width: int, heads: int, layers: int, hidden: int = 4) -> None:
+    def __init__(self, width: int, heads: int, layers: int, hidden: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads don't divide a width of {width}")
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.key_values = nn.Linear(width, 2 * width * layers)
-        self.blocks = nn.ModuleList(_Block(width, heads, hidden) for _ in range(layers))
+        self.blocks = nn.ModuleList(_Block(width, heads, hidden, dropout) for _ in range(layers))
         self.last = nn.LayerNorm(width)
 
     def remember(self, memories_BMW: Tensor) -> Tensor:
@@ -60,9 +61,10 @@ class Lookup(nn.Module):
 
 @final
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.dropout = nn.Dropout(dropout)
         self.ask_norm, self.think_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.ask, self.answer = nn.Linear(width, width), nn.Linear(width, width)
         self.widen, self.narrow = nn.Linear(width, hidden * width), nn.Linear(hidden * width, width)
@@ -70,5 +72,6 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         asked = self.ask(self.ask_norm(x)).unflatten(-1, (self.heads, -1)).transpose(-3, -2)
         found = F.scaled_dot_product_attention(asked, keys, values, mask)
-        x = x + self.answer(found.transpose(-3, -2).flatten(-2))
-        return x + self.narrow(F.gelu(self.widen(self.think_norm(x))))
+        x = x + self.dropout(self.answer(found.transpose(-3, -2).flatten(-2)))
+        thought = self.dropout(F.gelu(self.widen(self.think_norm(x))))
+        return x + self.dropout(self.narrow(thought))

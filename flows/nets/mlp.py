@@ -32,6 +32,7 @@ class MLP(nn.Module):
         width: Units of a hidden layer.
         depth: Hidden layers.
         activation: Nonlinearity between layers.
+        dropout: Share of the hidden units that is left out in training.
 
     Shapes: x (..., inputs); context (..., context) or None; result (..., outputs).
 
@@ -47,11 +48,13 @@ class MLP(nn.Module):
         width: int = 64,
         depth: int = 2,
         activation: Activation = "relu",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         sizes = [inputs + context] + [width] * depth + [outputs]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activation = _ACTIVATIONS[activation]
+        self.dropout = nn.Dropout(dropout)
         for p in self.layers[-1].parameters():
             nn.init.zeros_(p)
 
@@ -59,5 +62,5 @@ class MLP(nn.Module):
         x = x if context is None else torch.cat((x, context), dim=-1)
         *hidden, last = self.layers
         for layer in hidden:
-            x = self.activation(layer(x))
+            x = self.dropout(self.activation(layer(x)))
         return last(x)

@@ -79,16 +79,16 @@ class Player:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Meanwhile the net bears its average weights, if it keeps any."""
-        if self.ema is None:
-            yield
-            return
+        """Meanwhile the net bears its average weights, if it keeps any, and nothing is dropped out of it."""
         weights = self.weights.detach()
         live = weights.clone()
-        weights.copy_(self.average)
+        if self.ema is not None:
+            weights.copy_(self.average)
+        self.net.eval()
         try:
             yield
         finally:
+            self.net.train()
             weights.copy_(live)
 
     def state(self) -> Tensors:

@@ -111,6 +111,7 @@ class Run:
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
         own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
         own["generator"] = self.generator.get_state()
+        own["dropout"] = _process_generator(self.generator.device).get_state()
         tensors = {name: player.state() for name, player in self.players.items()} | {"run": own}
         facts = {
             "turn": self.turn,
@@ -129,10 +130,19 @@ class Run:
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])
+            _process_generator(self.generator.device).set_state(own["dropout"])
         else:
             self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
+            torch.manual_seed(self.generator.initial_seed())
         self.turn, self.steps = facts["turn"], facts["steps"]
         best = facts["best"]
         self.best = Best() if best["score"] is None else Best(**best)
         self._sums = {name: value.to(self.generator.device) for name, value in within(own, "sums.").items()}
         self._counts = dict(facts["counts"])
+
+
+def _process_generator(device: torch.device) -> torch.Generator:
+    """The one that dropout draws from: torch lets a net have no other."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+    return torch.default_generator

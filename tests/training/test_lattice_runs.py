@@ -22,7 +22,14 @@ RUNTIME = Runtime(device="cpu")
 DATA = xyrgb(n=200)
 SHORT = (
     *("dataset=xyrgb", "dataset.n=300", "model=masked_transformer", "trainer=masked", "logger=csv"),
-    *("model.width=8", "model.heads=2", "model.layers=1", "trainer.jitter=0.02", "trainer.batch_size=32"),
+    *(
+        "model.dropout=0.2",
+        "model.width=8",
+        "model.heads=2",
+        "model.layers=1",
+        "trainer.jitter=0.02",
+        "trainer.batch_size=32",
+    ),
     *("trainer.validate_every=5", "trainer.checkpoint_every=5", "logger.log_every=5", "runtime=cpu"),
 )
 
@@ -56,7 +63,10 @@ def test_validation_always_spreads_alike():
     assert first["kl_to_truth"] > 0
 
 
-def test_validation_is_not_jittered():
+def test_validation_is_neither_jittered_nor_thinned_by_dropout():
+    run = start()
+    assert run.nets["model"].training
+    assert Validation(DATA, RUNTIME)(run) == Validation(DATA, RUNTIME)(run)
     assert Validation(DATA, RUNTIME)(start(0.5)) == Validation(DATA, RUNTIME)(start())
 
 
