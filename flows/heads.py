@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NARROWEST, WIDEST = math.log(1e-3), math.log(3.0)  # log-scales of a component
+WIDEST = 3.0  # scale of a component
 
 
 @final
@@ -23,6 +23,7 @@ class Logistics(nn.Module):
     Args:
         bounded: Features that live in (0, 1), bool (D,).
         components: K.
+        narrowest: Least scale of a component.
 
     Shapes: z (..., D); theta (..., D, params); log_prob (..., D); places (..., ) for `sample`.
     References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517.
@@ -36,9 +37,11 @@ class Logistics(nn.Module):
     centres: Tensor
     spread: Tensor
 
-    def __init__(self, bounded: Tensor, components: int = 16) -> None:
+    def __init__(self, bounded: Tensor, components: int = 16, narrowest: float = 1e-3) -> None:
         super().__init__()
         self.components = components
+        self.least = math.log(narrowest)
+        self.half = (math.log(WIDEST) - self.least) / 2  # of the range of log-scales
         self.params = 3 * components
         middles = (torch.arange(components) + 0.5) / components
         free = torch.special.ndtri(middles)
@@ -83,8 +86,7 @@ class Logistics(nn.Module):
         weight, mean, scale = theta.split(self.components, dim=-1)
         mean = mean + centres
         mean = torch.where(bounded.unsqueeze(-1), mean.sigmoid(), mean)
-        half = (WIDEST - NARROWEST) / 2
-        scale = NARROWEST + half * (1 + torch.tanh((scale + spread - NARROWEST) / half - 1))
+        scale = self.least + self.half * (1 + torch.tanh((scale + spread - self.least) / self.half - 1))
         return weight.log_softmax(-1), mean, scale
 
 

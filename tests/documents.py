@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-SMALL = ("dataset.n_train=512", "dataset.n_val=64", "dataset.n_test=128", "logger.figures=0")
+FEW = ("dataset.n_train=512", "dataset.n_val=64", "dataset.n_test=128")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+/\S+\.(?:py|yaml))\n")
 
@@ -56,7 +56,15 @@ def short(command: str) -> list[str]:
     if arguments[0] != "train.py":
         return arguments
     steps = 6 if any(argument.startswith("trainer.max_steps=") for argument in arguments) else 3
-    return [*arguments, f"trainer.max_steps={steps}", *SMALL]
+    return [*arguments, f"trainer.max_steps={steps}", "logger.figures=0", *_few(arguments)]
+
+
+def _few(arguments: list[str]) -> tuple[str, ...]:
+    """What makes the dataset that a command names small."""
+    if any(argument.startswith("experiment=xyrgb") for argument in arguments):
+        return ("dataset.n=300",)
+    own = any(argument in ("dataset=table", "dataset=iris") for argument in arguments)
+    return () if own else FEW
 
 
 def make_targets(makefile: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from flows.transforms import Rescale, Standardize, bounded
 from flows.types import Fraction, PositiveInt
 
 Octaves = Annotated[int, Field(ge=0, le=16)]
+Narrow = Annotated[float, Field(ge=1e-5, le=1)]
 
 
 @final
@@ -37,6 +38,7 @@ class MaskedTransformer(AnySubset):
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
         components: Logistics in each feature's mixture.
+        narrowest: Least scale of one, in the range of a bounded feature or standard deviations of another.
         octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
 
     Shapes: x (*batch, D); context (*batch, C) or None.
@@ -52,6 +54,7 @@ class MaskedTransformer(AnySubset):
         hidden: int,
         dropout: float,
         components: int,
+        narrowest: float,
         octaves: int,
     ) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class MaskedTransformer(AnySubset):
         self.given = nn.Linear(context, width) if context else None
         self.ask = nn.Parameter(torch.randn(features, width))
         self.net = Lookup(width, heads, layers, hidden, dropout)
-        self.head = Logistics(bounded(spec), components)
+        self.head = Logistics(bounded(spec), components, narrowest)
         self.weight = nn.Parameter(torch.zeros(features, width, self.head.params))
         self.bias = nn.Parameter(torch.zeros(features, self.head.params))
         self.register_buffer("orders", orders, persistent=False)
@@ -183,6 +186,7 @@ def masked_transformer(
     hidden: PositiveInt = 4,
     dropout: Fraction = 0.1,
     components: PositiveInt = 16,
+    narrowest: Narrow = 1e-3,
     octaves: Octaves = 6,
     orders: PositiveInt | list[list[str]] = 4,
 ) -> MaskedTransformer:
@@ -196,6 +200,7 @@ def masked_transformer(
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
         components: Logistics in each feature's mixture.
+        narrowest: Least scale of one, in the range of a bounded feature or standard deviations of another.
         octaves: Sine features of a value: how many times its range is halved.
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
@@ -211,7 +216,9 @@ def masked_transformer(
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
     rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
-    return MaskedTransformer(spec, rows, width, heads, layers, hidden, dropout, components, octaves)
+    return MaskedTransformer(
+        spec, rows, width, heads, layers, hidden, dropout, components, narrowest, octaves
+    )
 
 
 def _orders(features: int, count: int) -> Tensor:
