@@ -61,7 +61,7 @@ def test_ladj_is_autodiffs_both_ways(name, features, context):
 @pytest.mark.parametrize("context", [0, 2])
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_density_integrates_to_one(name, context):
-    density = zoo.model(name, 2, context, scale=0.1)  # smooth enough for the grid
+    density = zoo.model(name, 2, context)
     c = None if not context else torch.tensor([[0.5, -1.0]], dtype=torch.float64)
     draws = density.sample(20_000, c, torch.Generator().manual_seed(0)).reshape(-1, 2)
     low, high = draws.min(0).values, draws.max(0).values
@@ -79,7 +79,7 @@ def test_density_integrates_to_one(name, context):
 
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_samples_follow_the_density(name):
-    density = zoo.model(name, 2, scale=0.1)
+    density = zoo.model(name, 2)
     n, cells = 40_000, 12
     with torch.no_grad():
         draws = density.sample(n, generator=torch.Generator().manual_seed(3))
@@ -170,7 +170,7 @@ def test_vmapped_over_members_equals_each_alone(name):
 
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_float32_and_meta(name):
-    density = zoo.model(name, 3, 2, scale=0.1)
+    density = zoo.model(name, 3, 2)
     x, c = points(3, 2)
     assert c is not None
     exact = density.log_prob(x, c)

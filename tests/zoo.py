@@ -47,7 +47,7 @@ def data(features: int, context: int = 0, n: int = 512, seed: int = 0) -> Batch:
     return Batch(x, c)
 
 
-def model(name: str, features: int = 2, context: int = 0, seed: int = 0, scale: float = 0.3) -> Density:
+def model(name: str, features: int = 2, context: int = 0, seed: int = 0, scale: float = 0.1) -> Density:
     """A model, fitted to the units of `data`, all its parameters moved from where they start."""
     config = node("model", name)
     config |= {key: value for key, value in SMALL.items() if key in config}

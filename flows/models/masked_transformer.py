@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from flows.core import AnySubset, Batch, Spec
 from flows.errors import UserError
 from flows.heads import Logistics
-from flows.nets import Lookup
+from flows.nets import Lookup, Waves
 from flows.transforms import Rescale, Standardize, bounded
 from flows.types import Fraction, PositiveInt
 
@@ -146,36 +146,30 @@ class MaskedTransformer(AnySubset):
 
 @final
 class _Embedding(nn.Module):
-    """What a value looks like: its sines over several octaves, through a layer of the feature's own."""
+    """What a value looks like: its waves, through a layer of the feature's own."""
 
-    frequencies: Tensor
     offset: Tensor
     size: Tensor
 
     def __init__(self, bounded: Tensor, width: int, octaves: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", torch.pi * 2.0 ** torch.arange(octaves), persistent=False)
+        self.waves = Waves(octaves)
+        self.register_buffer("offset", torch.where(bounded, 0.5, 0.0), persistent=False)
         size = torch.where(bounded, 1.0, 0.125)  # eight standard deviations make a range
         self.register_buffer("size", size, persistent=False)
-        self.register_buffer("offset", torch.where(bounded, 0.5, 0.0), persistent=False)
-        inputs = 1 + 2 * octaves
-        bound = 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter(torch.empty(len(bounded), inputs, width).uniform_(-bound, bound))
+        bound = 1 / math.sqrt(self.waves.size)
+        self.weight = nn.Parameter(torch.empty(len(bounded), self.waves.size, width).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.randn(len(bounded), width))
 
     def forward(self, z: Tensor) -> Tensor:
         """(N, D) to (N, D, W)."""
-        return torch.einsum("ndf,dfw->ndw", self._waves(z, self.offset, self.size), self.weight) + self.bias
+        waves = self.waves((z - self.offset) * self.size)
+        return torch.einsum("ndf,dfw->ndw", waves, self.weight) + self.bias
 
     def one(self, z: Tensor, feature: int) -> Tensor:
         """Values of one feature (N,) to (N, 1, W)."""
-        waves = self._waves(z, self.offset[feature], self.size[feature])
+        waves = self.waves((z - self.offset[feature]) * self.size[feature])
         return torch.addmm(self.bias[feature], waves, self.weight[feature]).unsqueeze(1)
-
-    def _waves(self, z: Tensor, offset: Tensor, size: Tensor) -> Tensor:
-        place = ((z - offset) * size).unsqueeze(-1)
-        angle = place * self.frequencies
-        return torch.cat((place * 3.46, angle.sin(), angle.cos()), -1)
 
 
 def masked_transformer(

@@ -1,5 +1,6 @@
 """Invertible maps."""
 
+from flows.transforms.autoregressive import Autoregressive
 from flows.transforms.bounded import Logit, Probit, Rescale, bounded, to_reals
 from flows.transforms.coupling import Coupling
 from flows.transforms.elementwise import Affine, Elementwise
@@ -9,6 +10,7 @@ from flows.transforms.standardize import Standardize
 
 __all__ = [
     "Affine",
+    "Autoregressive",
     "Coupling",
     "Elementwise",
     "Logit",
