@@ -101,9 +101,13 @@ def check_all(config: Config, *, trusted: Sequence[str] = ()) -> None:
         needs = getattr(call.target, "needs", None)
         if isinstance(needs, type) and not admits(needs, model):
             raise UserError(
-                f"{call.where}: {call.target.__name__} needs a {needs.__name__}, "
-                f"but model={model.__name__} makes a {words(makes(model))}"
+                f"{call.where}: {call.target.__name__} needs {_article(needs.__name__)}, "
+                f"but model={model.__name__} makes {_article(words(makes(model)))}"
             )
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def check_keys(config: Config, schema: type) -> None:

@@ -41,7 +41,7 @@ class Logistics(nn.Module):
         super().__init__()
         self.components = components
         self.least = math.log(narrowest)
-        self.half = (math.log(WIDEST) - self.least) / 2  # of the range of log-scales
+        self.reach = (math.log(WIDEST) - self.least) / 2  # of the range of log-scales
         self.params = 3 * components
         middles = (torch.arange(components) + 0.5) / components
         free = torch.special.ndtri(middles)
@@ -86,7 +86,7 @@ class Logistics(nn.Module):
         weight, mean, scale = theta.split(self.components, dim=-1)
         mean = mean + centres
         mean = torch.where(bounded.unsqueeze(-1), mean.sigmoid(), mean)
-        scale = self.least + self.half * (1 + torch.tanh((scale + spread - self.least) / self.half - 1))
+        scale = self.least + self.reach * (1 + torch.tanh((scale + spread - self.least) / self.reach - 1))
         return weight.log_softmax(-1), mean, scale
 
 

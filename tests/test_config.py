@@ -14,6 +14,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+import data.toys
 import flows.cli  # registers ${stamp:}
 from flows.config import PLACES, build, check, check_all
 from flows.core import Flow, Spec
@@ -363,9 +364,21 @@ def composed(*overrides):
     return OmegaConf.to_container(config, resolve=True)
 
 
+BESIDE = {"table": "dataset.path=my.csv", "masked": "model=masked_transformer"}  # what an option asks for
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_fits_its_signature(group, option):
-    check_all(composed(f"{group}={option}"))
+    asked = [BESIDE[option]] if option in BESIDE else []
+    check_all(composed(f"{group}={option}", *asked))
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"), [("dataset=table", "dataset.path"), ("trainer=masked", "AnySubset")]
+)
+def test_what_an_option_asks_for_is_missed(choice, said):
+    with pytest.raises(UserError, match=said):
+        check_all(composed(choice))
 
 
 @pytest.mark.parametrize(("place", "option"), [pair for pair in OPTIONS if pair[0] != "experiment"])
@@ -389,6 +402,7 @@ def test_every_option_of_every_group_is_seen():
 ENDS = [
     (file.stem, key, end)
     for file in sorted((CONF / "dataset").glob("*.yaml"))
+    if hasattr(data.toys, file.stem)
     for key, field in fields(target(f"data.toys.{file.stem}", ("data",), "dataset"))[0].items()
     if get_origin(field.annotation) is Annotated and get_args(field.annotation)[0] is float
     for bound in get_args(field.annotation)[1].metadata
