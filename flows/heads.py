@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from abc import ABC, abstractmethod
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flows.transforms import Spline
+
 WIDEST = 3.0  # scale of a component
 
 
+class Head(nn.Module, ABC):
+    """A density of each of D numbers; `params` numbers steer each.
+
+    Shapes: z (..., D); theta (..., D, params).
+    """
+
+    params: int
+
+    @abstractmethod
+    def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
+        """Log-density of each feature: (..., D)."""
+
+    @abstractmethod
+    def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
+        """One draw of one feature for each of theta (..., params): (...)."""
+
+
 @final
-class Logistics(nn.Module):
+class Logistics(Head):
     r"""Mixtures of logistic distributions, cut off at 0 and 1 for bounded features.
 
     p(z) = Σ_k w_k f((z - μ_k)/s_k) / s_k, each component divided by the mass it has in (0, 1) where the
@@ -25,7 +45,6 @@ class Logistics(nn.Module):
         components: K.
         narrowest: Least scale of a component.
 
-    Shapes: z (..., D); theta (..., D, params); log_prob (..., D); places (..., ) for `sample`.
     References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517.
 
     >>> head = Logistics(torch.tensor([True, False]), components=4)
@@ -53,7 +72,6 @@ class Logistics(nn.Module):
         self.register_buffer("spread", width.log().unsqueeze(-1), persistent=False)
 
     def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
-        """Log-density of each feature."""
         log_weight, mean, log_scale = self._components(theta, self.bounded, self.centres, self.spread)
         t = (z.unsqueeze(-1) - mean) * torch.exp(-log_scale)
         log_density = F.logsigmoid(t) + F.logsigmoid(-t) - log_scale
@@ -61,7 +79,6 @@ class Logistics(nn.Module):
         return torch.logsumexp(log_weight + log_density - mass, -1)
 
     def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of one feature for each of theta (..., params): (...)."""
         bounded = self.bounded[feature]
         log_weight, mean, log_scale = self._components(
             theta, bounded, self.centres[feature], self.spread[feature]
@@ -88,6 +105,52 @@ class Logistics(nn.Module):
         mean = torch.where(bounded.unsqueeze(-1), mean.sigmoid(), mean)
         scale = self.least + self.reach * (1 + torch.tanh((scale + spread - self.least) / self.reach - 1))
         return weight.log_softmax(-1), mean, scale
+
+
+@final
+class Splines(Head):
+    r"""A spline onto what is uniform, for bounded features, or onto the standard Gaussian.
+
+    p(z) = f'(z) for features in (0, 1), φ(f(z)) f'(z) for others, f a monotone rational-quadratic spline:
+    edges of a density, and plateaus, take one bin each.
+
+    Args:
+        bounded: Features that live in (0, 1), bool (D,).
+        bins: Pieces of each spline.
+        reach: Half the interval of an unbounded feature's spline.
+
+    References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
+
+    >>> head = Splines(torch.tensor([True, False]), bins=4)
+    >>> head.log_prob(torch.rand(7, 2), torch.zeros(7, 2, head.params)).shape
+    torch.Size([7, 2])
+    """
+
+    bounded: Tensor
+
+    def __init__(self, bounded: Tensor, bins: int = 16, reach: float = 5.0) -> None:
+        super().__init__()
+        low, high = torch.where(bounded, 0.0, -reach), torch.where(bounded, 1.0, reach)
+        self.spline = Spline(low, high, bounded, bins)
+        self.each = nn.ModuleList(
+            Spline(*(t[k : k + 1] for t in (low, high, bounded)), bins) for k in range(len(bounded))
+        )
+        self.params = self.spline.params
+        self.register_buffer("bounded", bounded, persistent=False)
+
+    def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
+        base, log_slope = self.spline.forward(z, theta.transpose(-1, -2).flatten(-2))
+        gaussian = -0.5 * base.square() - 0.5 * math.log(2 * math.pi)
+        return log_slope + torch.where(self.bounded, 0.0, gaussian)
+
+    def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
+        margin = torch.finfo(theta.dtype).eps
+        size = theta.shape[:-1]
+        uniform = torch.rand(size, generator=generator, dtype=theta.dtype, device=theta.device)
+        uniform = uniform.clamp(margin, 1 - margin)
+        base = torch.where(self.bounded[feature], uniform, torch.special.ndtri(uniform))
+        spline: Any = self.each[feature]
+        return spline.inverse(base.unsqueeze(-1), theta)[0][..., 0]
 
 
 def _log_mass(mean: Tensor, log_scale: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ MAY = {
     "nets": set(),  # torch alone
     "bases": {"core"} | FLOOR,
     "transforms": {"core", "nets"} | FLOOR,
-    "heads": {"core"} | FLOOR,
+    "heads": {"transforms"} | FLOOR,
     "models": {"core", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
     "objectives": {"core"} | FLOOR,

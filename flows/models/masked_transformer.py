@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, final
+from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from flows.core import AnySubset, Batch, Spec
 from flows.errors import UserError
-from flows.heads import Logistics
+from flows.heads import Head, Logistics, Splines
 from flows.nets import Lookup, Waves
 from flows.transforms import Rescale, Standardize, bounded
 from flows.types import Fraction, PositiveInt
@@ -32,13 +32,12 @@ class MaskedTransformer(AnySubset):
     Args:
         spec: What the data is.
         orders: The orders whose mixture `log_prob` is (K, D).
+        head: Densities of the features.
         width: Units of a token.
         heads: Attention heads.
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
-        components: Logistics in each feature's mixture.
-        narrowest: Least scale of one, in the range of a bounded feature or standard deviations of another.
         octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
 
     Shapes: x (*batch, D); context (*batch, C) or None.
@@ -48,13 +47,12 @@ class MaskedTransformer(AnySubset):
         self,
         spec: Spec,
         orders: Tensor,
+        head: Head,
         width: int,
         heads: int,
         layers: int,
         hidden: int,
         dropout: float,
-        components: int,
-        narrowest: float,
         octaves: int,
     ) -> None:
         super().__init__()
@@ -66,7 +64,7 @@ class MaskedTransformer(AnySubset):
         self.given = nn.Linear(context, width) if context else None
         self.ask = nn.Parameter(torch.randn(features, width))
         self.net = Lookup(width, heads, layers, hidden, dropout)
-        self.head = Logistics(bounded(spec), components, narrowest)
+        self.head = head
         self.weight = nn.Parameter(torch.zeros(features, width, self.head.params))
         self.bias = nn.Parameter(torch.zeros(features, self.head.params))
         self.register_buffer("orders", orders, persistent=False)
@@ -179,6 +177,7 @@ def masked_transformer(
     layers: PositiveInt = 4,
     hidden: PositiveInt = 4,
     dropout: Fraction = 0.1,
+    head: Literal["logistics", "spline"] = "logistics",
     components: PositiveInt = 16,
     narrowest: Narrow = 1e-3,
     octaves: Octaves = 6,
@@ -193,8 +192,9 @@ def masked_transformer(
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
-        components: Logistics in each feature's mixture.
-        narrowest: Least scale of one, in the range of a bounded feature or standard deviations of another.
+        head: What each feature's density is made of.
+        components: Logistics in each feature's mixture, or bins of its spline.
+        narrowest: Least scale of a logistic, in a bounded feature's range or another's standard deviations.
         octaves: Sine features of a value: how many times its range is halved.
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
@@ -210,9 +210,9 @@ def masked_transformer(
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
     rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
-    return MaskedTransformer(
-        spec, rows, width, heads, layers, hidden, dropout, components, narrowest, octaves
-    )
+    closed = bounded(spec)
+    made = Logistics(closed, components, narrowest) if head == "logistics" else Splines(closed, components)
+    return MaskedTransformer(spec, rows, made, width, heads, layers, hidden, dropout, octaves)
 
 
 def _orders(features: int, count: int) -> Tensor:
