@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from typing import Any, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flows.transforms import Spline
@@ -33,10 +32,10 @@ class Head(nn.Module, ABC):
 
 
 @final
-class Logistics(Head):
-    r"""Mixtures of logistic distributions, cut off at 0 and 1 for bounded features.
+class Gaussians(Head):
+    r"""Mixtures of Gaussians, cut off at 0 and 1 for bounded features.
 
-    p(z) = Σ_k w_k f((z - μ_k)/s_k) / s_k, each component divided by the mass it has in (0, 1) where the
+    p(z) = Σ_k w_k φ((z - μ_k)/s_k) / s_k, each component divided by the mass it has in (0, 1) where the
     feature is bounded. A bounded feature's μ lies in (0, 1), an unbounded one's is meant in standard
     deviations. At θ = 0 the components are spread evenly.
 
@@ -45,9 +44,9 @@ class Logistics(Head):
         components: K.
         narrowest: Least scale of a component.
 
-    References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517.
+    References: Bishop 1994, Mixture density networks, Aston University NCRG/94/004.
 
-    >>> head = Logistics(torch.tensor([True, False]), components=4)
+    >>> head = Gaussians(torch.tensor([True, False]), components=4)
     >>> head.log_prob(torch.rand(7, 2), torch.zeros(7, 2, head.params)).shape
     torch.Size([7, 2])
     """
@@ -74,7 +73,7 @@ class Logistics(Head):
     def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
         log_weight, mean, log_scale = self._components(theta, self.bounded, self.centres, self.spread)
         t = (z.unsqueeze(-1) - mean) * torch.exp(-log_scale)
-        log_density = F.logsigmoid(t) + F.logsigmoid(-t) - log_scale
+        log_density = -0.5 * t.square() - log_scale - 0.5 * math.log(2 * math.pi)
         mass = torch.where(self.bounded.unsqueeze(-1), _log_mass(mean, log_scale), 0.0)
         return torch.logsumexp(log_weight + log_density - mass, -1)
 
@@ -89,11 +88,11 @@ class Logistics(Head):
         edges = log_weight.exp().cumsum(-1)[..., :-1].contiguous()
         chosen = torch.searchsorted(edges, random[0].unsqueeze(-1), right=True)
         mean, log_scale = (t.gather(-1, chosen).squeeze(-1) for t in (mean, log_scale))
-        low = torch.where(bounded, torch.sigmoid(-mean * torch.exp(-log_scale)), 0.0)
-        high = torch.where(bounded, torch.sigmoid((1 - mean) * torch.exp(-log_scale)), 1.0)
+        low = torch.where(bounded, torch.special.ndtr(-mean * torch.exp(-log_scale)), 0.0)
+        high = torch.where(bounded, torch.special.ndtr((1 - mean) * torch.exp(-log_scale)), 1.0)
         margin = torch.finfo(theta.dtype).eps
         place = (low + (high - low) * random[1]).clamp(margin, 1 - margin)
-        z = mean + place.logit() * log_scale.exp()
+        z = mean + torch.special.ndtri(place) * log_scale.exp()
         return torch.where(bounded, z.clamp(margin, 1 - margin), z)
 
     def _components(
@@ -133,7 +132,7 @@ class Splines(Head):
         low, high = torch.where(bounded, 0.0, -reach), torch.where(bounded, 1.0, reach)
         self.spline = Spline(low, high, bounded, bins)
         self.each = nn.ModuleList(
-            Spline(*(t[k : k + 1] for t in (low, high, bounded)), bins) for k in range(len(bounded))
+            Spline(low[k : k + 1], high[k : k + 1], bounded[k : k + 1], bins) for k in range(len(bounded))
         )
         self.params = self.spline.params
         self.register_buffer("bounded", bounded, persistent=False)
@@ -154,7 +153,7 @@ class Splines(Head):
 
 
 def _log_mass(mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log(σ(b) - σ(a)), a and b the ends 0 and 1 in units of the scale: σ(b) σ(-a) (1 - exp(a - b))."""
+    """log(Φ(b) - Φ(a)), a and b the ends 0 and 1 in units of the scale, on either side of the mean."""
     inverse = torch.exp(-log_scale)
-    ends = F.logsigmoid((1 - mean) * inverse) + F.logsigmoid(mean * inverse)
-    return ends + torch.log(-torch.expm1(-inverse))
+    low, high = torch.special.log_ndtr(-mean * inverse), torch.special.log_ndtr((1 - mean) * inverse)
+    return high + torch.log(-torch.expm1(low - high))

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from flows.heads import Head, Logistics, Splines
+from flows.heads import Gaussians, Head, Splines
 
 MASK = torch.tensor([True, False])
-HEADS = {"logistics": Logistics(MASK, components=5).double(), "spline": Splines(MASK, bins=5).double()}
+HEADS = {"gaussians": Gaussians(MASK, components=5).double(), "spline": Splines(MASK, bins=5).double()}
 each_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 
 
@@ -67,7 +67,7 @@ def test_it_starts_spread_evenly(head):
 
 @given(st.floats(-50, 50), st.floats(-50, 50), st.floats(0, 1))
 def test_in_single_precision_extremes_stay_finite(mean, scale, place):
-    head = Logistics(torch.tensor([True]), components=2)
+    head = Gaussians(torch.tensor([True]), components=2)
     parameters = torch.tensor([[0.0, 0.0, mean, -mean, scale, -scale]], requires_grad=True)
     z = torch.tensor([[place]]).clamp(1e-7, 1 - 1e-7)
     log_prob = head.log_prob(z, parameters.unsqueeze(0))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from flows.core import AnySubset, Batch, Spec
 from flows.errors import UserError
-from flows.heads import Head, Logistics, Splines
+from flows.heads import Gaussians, Head, Splines
 from flows.nets import Lookup, Waves
 from flows.transforms import Rescale, Standardize, bounded
 from flows.types import Fraction, PositiveInt
@@ -177,7 +177,7 @@ def masked_transformer(
     layers: PositiveInt = 4,
     hidden: PositiveInt = 4,
     dropout: Fraction = 0.1,
-    head: Literal["logistics", "spline"] = "logistics",
+    head: Literal["gaussians", "spline"] = "gaussians",
     components: PositiveInt = 16,
     narrowest: Narrow = 1e-3,
     octaves: Octaves = 6,
@@ -193,8 +193,8 @@ def masked_transformer(
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
         head: What each feature's density is made of.
-        components: Logistics in each feature's mixture, or bins of its spline.
-        narrowest: Least scale of a logistic, in a bounded feature's range or another's standard deviations.
+        components: Gaussians in each feature's mixture, or bins of its spline.
+        narrowest: Least width of a Gaussian, in a bounded feature's range or another's standard deviations.
         octaves: Sine features of a value: how many times its range is halved.
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
@@ -211,7 +211,7 @@ def masked_transformer(
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
     rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
     closed = bounded(spec)
-    made = Logistics(closed, components, narrowest) if head == "logistics" else Splines(closed, components)
+    made = Gaussians(closed, components, narrowest) if head == "gaussians" else Splines(closed, components)
     return MaskedTransformer(spec, rows, made, width, heads, layers, hidden, dropout, octaves)
 
 
