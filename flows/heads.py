@@ -74,7 +74,9 @@ class Gaussians(Head):
         log_weight, mean, log_scale = self._components(theta, self.bounded, self.centres, self.spread)
         t = (z.unsqueeze(-1) - mean) * torch.exp(-log_scale)
         log_density = -0.5 * t.square() - log_scale - 0.5 * math.log(2 * math.pi)
-        mass = torch.where(self.bounded.unsqueeze(-1), _log_mass(mean, log_scale), 0.0)
+        bounded = self.bounded.unsqueeze(-1)
+        inside = torch.where(bounded, mean, 0.5)  # where its mass and its gradient are finite
+        mass = torch.where(bounded, _log_mass(inside, log_scale), 0.0)
         return torch.logsumexp(log_weight + log_density - mass, -1)
 
     def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:

@@ -67,13 +67,13 @@ def test_it_starts_spread_evenly(head):
 
 @given(st.floats(-50, 50), st.floats(-50, 50), st.floats(0, 1))
 def test_in_single_precision_extremes_stay_finite(mean, scale, place):
-    head = Gaussians(torch.tensor([True]), components=2)
-    parameters = torch.tensor([[0.0, 0.0, mean, -mean, scale, -scale]], requires_grad=True)
-    z = torch.tensor([[place]]).clamp(1e-7, 1 - 1e-7)
+    head = Gaussians(MASK, components=2)
+    parameters = torch.tensor([[0.0, 0.0, mean, -mean, scale, -scale]] * 2, requires_grad=True)
+    z = torch.tensor([[place, mean]]).clamp(1e-7, 1 - 1e-7)
     log_prob = head.log_prob(z, parameters.unsqueeze(0))
     log_prob.sum().backward()
     assert log_prob.isfinite().all()
     assert parameters.grad is not None
     assert parameters.grad.isfinite().all()
-    draws = head.sample(parameters.detach().expand(100, -1), 0, torch.Generator().manual_seed(0))
+    draws = head.sample(parameters[0].detach().expand(100, -1), 0, torch.Generator().manual_seed(0))
     assert bool(((draws > 0) & (draws < 1)).all())
