@@ -15,7 +15,7 @@ from flows.core import Batch, Density, Flow, Spec
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-SMALL = {"layers": 4, "width": 16, "depth": 2, "activation": "tanh"}
+SMALL = {"layers": 4, "width": 16, "depth": 2, "activation": "tanh", "hidden": 1, "orders": 2}
 
 
 def names(group: str) -> list[str]:
