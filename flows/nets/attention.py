@@ -31,6 +31,7 @@ class Lookup(nn.Module):
     References: Vaswani et al. 2017, Attention is all you need, arXiv:1706.03762; Xiong et al. 2020, On layer
         normalization in the transformer architecture, arXiv:2002.04745.
 
+    >>> import torch
     >>> net = Lookup(8, heads=2, layers=3)
     >>> net(torch.zeros(7, 4, 8), net.remember(torch.zeros(7, 5, 8)), torch.ones(4, 5).bool()).shape
     torch.Size([7, 4, 8])

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import small
 import torch
 import yaml
+import zoo
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from flows.errors import UserError
@@ -84,7 +86,10 @@ def test_what_a_run_was_made_of_is_saved(tmp_path):
         *("status", "step", "steps", "seconds"),
     }
     assert saved["versions"]["torch"] == torch.__version__
-    assert saved["versions"]["flowlab"] == "0.1.0"
+    assert (
+        saved["versions"]["flowlab"]
+        == tomllib.loads((zoo.ROOT / "pyproject.toml").read_text())["project"]["version"]
+    )
     assert saved["machine"]["threads"] == torch.get_num_threads()
     assert saved["commit"] == facts.commit()
     assert (saved["seed"], saved["data_hash"]) == (0, "d0")
