@@ -168,8 +168,10 @@ class AnySubset(Density):
         """log p of each hidden feature given the observed ones, each alone; 0 where observed: (*batch, D)."""
         return self.conditionals(x, observed.unsqueeze(-2), context).masked_fill(observed, 0.0)
 
-    def joint_log_prob(self, x: Tensor, observed: Tensor, context: Tensor | None = None) -> Tensor:
-        """log p of all hidden features together, given the observed ones: (*batch,)."""
+    def joint_log_prob(
+        self, x: Tensor, observed: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        """log p of the features that aren't observed, together, given those that are: (*batch,)."""
         each = [self.order_log_prob(x, order, context, observed) for order in self.orders]
         return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
 
@@ -185,8 +187,7 @@ class AnySubset(Density):
         return self.conditionals(x, given, context).masked_fill(observed, 0.0).sum(-1)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        each = [self.order_log_prob(x, order, context) for order in self.orders]
-        return torch.logsumexp(torch.stack(each), 0) - math.log(len(each))
+        return self.joint_log_prob(x, None, context)
 
 
 @final
