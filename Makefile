@@ -8,10 +8,10 @@ train: .venv/.run          ## train the default and write its report; ARGS="…"
 	$(BIN)/python evaluate.py run=latest
 
 test: .venv/.dev           ## everything but the slow tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: .venv/.dev       ## everything
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -m "" -n auto --dist loadfile
 
 check: .venv/.dev          ## lint, format, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
