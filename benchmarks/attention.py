@@ -21,7 +21,7 @@ from flows.objectives import Masked
 from flows.training.runtime import Runtime
 from flows.training.trainer import Trainer
 
-WIDTH, HEADS, LAYERS, HIDDEN, COMPONENTS, OCTAVES, ORDERS = 128, 4, 4, 4, 16, 6, 4
+WIDTH, HEADS, LAYERS, HIDDEN, COMPONENTS, OCTAVES, ORDERS = 128, 4, 4, 4, 6, 6, 4
 FEATURES, BATCH, DRAWS = 5, 256, 5000
 ROUNDS, STEPS, THREADS = 7, 10, 1
 Shape = tuple[int, int, int, int]  # how many products of (rows, inner) and (inner, columns)
@@ -79,7 +79,7 @@ def _scoring(batch: int) -> Iterator[Shape]:
     yield (1, batch * (FEATURES + 1), WIDTH, 2 * WIDTH * LAYERS)
     for _ in range(LAYERS):
         yield from _block(FEATURES, FEATURES + 1, batch)
-    yield (FEATURES, batch, WIDTH, 3 * COMPONENTS)
+    yield (FEATURES, batch, WIDTH, 4 * COMPONENTS)
 
 
 def _drawing(n: int) -> Iterator[Shape]:
@@ -90,7 +90,7 @@ def _drawing(n: int) -> Iterator[Shape]:
             yield (1, some, WIDTH, 2 * WIDTH * LAYERS)
             for _ in range(LAYERS):
                 yield from _block(1, place + 1, some)
-            yield (1, some, WIDTH, 3 * COMPONENTS)
+            yield (1, some, WIDTH, 4 * COMPONENTS)
             if place < FEATURES - 1:
                 yield (1, some, 1 + 2 * OCTAVES, WIDTH)
 

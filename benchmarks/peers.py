@@ -23,8 +23,8 @@ class Recipe(NamedTuple):
     """How a peer's flow is trained."""
 
     units: Units = "standard"
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    lr: float = 5e-4
+    weight_decay: float = 0.1
     batch: int = 256
     steps: int = 3000
     every: int = 50  # steps between validations

@@ -1,7 +1,7 @@
 """Points of four pictures: our experiments beside the original recipes and zuko's spline flow.
 
 All are trained on the same split and judged by the same judge. Each row is kept as soon as it is there, so a
-call that was cut off carries on: delete `benchmarks/results/points_runs.json` to measure anew.
+call that was cut off carries on, and two can go side by side, a thread each: delete `benchmarks/results/points_runs.json` to measure anew.
 `python -m benchmarks.points pi "zuko nsf"` measures one picture, or one contender, alone.
 """
 
@@ -30,7 +30,7 @@ from flows.lattice import dequantise
 ROOT = Path(__file__).parents[1]
 RUNS = Path(__file__).parent / "results" / "points_runs.json"
 SEEDS = range(5)
-ZUKO = peers.Recipe(units="standard")  # the best of `benchmarks/results/tuning.md`
+ZUKO = peers.Recipe()  # the best of `benchmarks.tuning`
 
 
 class Trained(NamedTuple):
@@ -65,7 +65,7 @@ def ours(experiment: str) -> Callable[[str | None, Points, int], Trained]:
             subprocess.run(
                 [
                     *(sys.executable, ROOT / "train.py", f"experiment={experiment}", f"run_dir={run}"),
-                    *(f"seed={seed}", f"dataset.seed={seed}", "logger=csv", *given),
+                    *(f"seed={seed}", f"dataset.seed={seed}", "logger=csv", "runtime.threads=1", *given),
                 ],
                 check=True,
                 stdout=subprocess.DEVNULL,
@@ -91,7 +91,7 @@ def rebuilder(image: str | None, dataset: Points, seed: int) -> Trained:
 CONTENDERS: dict[str, Callable[[str | None, Points, int], Trained]] = {
     "transformer": ours("xyrgb_transformer"),
     "realnvp": ours("xyrgb_realnvp"),
-    "spline": ours("xyrgb_spline"),
+    "mixture": ours("xyrgb_mixture"),
     "original realnvp": ours("xyrgb_original_realnvp"),
     "original transformer": rebuilder,
     "zuko nsf": zuko,
@@ -114,7 +114,7 @@ FLOORS = ("mmd_floor", "kl_x_floor", "kl_y_floor", "w1_mean_floor")
 
 def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """Medians over seeds by picture and contender, once all that is asked for has been run."""
-    rows: list[dict[str, Any]] = json.loads(RUNS.read_text()) if RUNS.exists() else []
+    rows = _kept()
     done = {(row["picture"], row["seed"], row["contender"]) for row in rows}
     for seed in SEEDS:
         for picture, image in pictures().items():
@@ -122,11 +122,16 @@ def measure(names: Sequence[str] = ()) -> dict[str, Any]:
                 wanted = all({picture, contender} & set(kind) for kind in _chosen(names))
                 if (picture, seed, contender) in done or not wanted:
                     continue
-                rows.append({"picture": picture, "seed": seed, "contender": contender})
-                rows[-1] |= _judged(image, seed, train)
+                row = {"picture": picture, "seed": seed, "contender": contender}
+                row |= _judged(image, seed, train)
+                rows = [*_kept(), row]  # another call may have written meanwhile
                 RUNS.write_text(json.dumps(rows, indent=1) + "\n")
-                print(picture, seed, contender, {key: rows[-1].get(key) for key in SHOWN}, flush=True)
+                print(picture, seed, contender, {key: row.get(key) for key in SHOWN}, flush=True)
     return {"medians": _medians(rows)}
+
+
+def _kept() -> list[dict[str, Any]]:
+    return json.loads(RUNS.read_text()) if RUNS.exists() else []
 
 
 def _chosen(names: Sequence[str]) -> list[list[str]]:

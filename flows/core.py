@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, Protocol, cast, final, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from flows.errors import UserError
+
 Part = Literal["train", "val", "test"]
 
 
@@ -41,6 +43,15 @@ class Spec(NamedTuple):
         """The support of one feature, infinite where it has none."""
         found = None if self.support is None else self.support[feature]
         return (-math.inf, math.inf) if found is None else found
+
+    def places(self, order: Sequence[str], key: str) -> Tensor:
+        """Where the features of an order stand, a permutation of 0, …, D - 1 (D,).
+
+        Raises: UserError, speaking of `key`, if the order doesn't name each feature once.
+        """
+        if sorted(order) != sorted(self.names):
+            raise UserError(f"{key}: {list(order)} is no order of {', '.join(self.names)}; name each once")
+        return torch.tensor([self.names.index(name) for name in order])
 
 
 class Batch(NamedTuple):

@@ -1,161 +1,162 @@
-"""Densities of one number, whose parameters a net supplies."""
+"""A density of one number, whose parameters a net supplies."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import Any, final
+from typing import NamedTuple, final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flows.transforms import Spline
+EDGES = (5e-4, 1.0)  # scale of an edge
+FLATS = (3.0, 300.0)  # breadth of a plateau, in scales of its edges
+FLAT = 5.0  # where it starts
 
-WIDEST = 3.0  # scale of a component
 
+class Plateaus(NamedTuple):
+    r"""A mixture of K plateaus, each a uniform whose edges are blurred by a logistic.
 
-class Head(nn.Module, ABC):
-    """A density of each of D numbers; `params` numbers steer each.
+    With u = (z - μ)/s, a component of centre μ, scale s and breadth b has
+    p(z) = (σ(u + b/2) - σ(u - b/2)) / (b·s): flat over b·s, exponential beyond. Divided by the mass that it
+    has between the ends, 0 beyond them. Its distribution function has a closed inverse, that of the mixture
+    hasn't.
 
-    Shapes: z (..., D); theta (..., D, params).
+    Shapes: each (..., K).
     """
 
-    params: int
+    log_weight: Tensor
+    centre: Tensor
+    log_scale: Tensor
+    breadth: Tensor
+    low: Tensor
+    """The lower end, or -inf."""
+    high: Tensor
+    """The upper end, or inf."""
+    below: Tensor
+    """What the component loses below the lower end."""
+    above: Tensor
+    """What it loses above the upper one."""
 
-    @abstractmethod
-    def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
-        """Log-density of each feature: (..., D)."""
+    def log_prob(self, z: Tensor) -> Tensor:
+        """(...) for z (...)."""
+        u, half = self._standard(z), self.breadth / 2
+        edges = F.logsigmoid(half + u) + F.logsigmoid(half - u) + torch.log(-torch.expm1(-self.breadth))
+        log_p = edges - self.breadth.log() - self.log_scale - self._mass().log()
+        return torch.logsumexp(self.log_weight + log_p, -1)
 
-    @abstractmethod
-    def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of one feature for each of theta (..., params): (...)."""
+    def tails(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mass below z and mass above it, each to its own precision."""
+        below, above = _tails(self._standard(z), self.breadth)
+        weight = self.log_weight.exp() / self._mass()
+        return (weight * (below - self.below)).sum(-1), (weight * (above - self.above)).sum(-1)
+
+    def quantile(self, below: Tensor, above: Tensor) -> Tensor:
+        """z of these tails, by bisection: as many steps as a number has bits. Without a gradient."""
+        with torch.no_grad():
+            each = self._quantiles(below.unsqueeze(-1), above.unsqueeze(-1))
+            low, high = each.amin(-1), each.amax(-1)
+            for _ in range(round(-math.log2(torch.finfo(each.dtype).eps))):
+                middle = (low + high) / 2
+                less, more = self.tails(middle)
+                short = torch.where(below < above, less < below, more > above)
+                low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+            return (low + high) / 2
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """One draw: (...)."""
+        size, like = self.centre.shape[:-1], self.centre
+        random = torch.rand((2, *size), generator=generator, dtype=like.dtype, device=like.device)
+        edges = self.log_weight.exp().cumsum(-1)[..., :-1].contiguous()
+        chosen = torch.searchsorted(edges, random[0].unsqueeze(-1), right=True)
+        one = Plateaus(*(t.gather(-1, chosen) for t in self))
+        margin = torch.finfo(like.dtype).eps
+        below = random[1].clamp(margin, 1 - margin).unsqueeze(-1)
+        return one._quantiles(below, 1 - below).squeeze(-1)
+
+    def _standard(self, z: Tensor) -> Tensor:
+        return (z.unsqueeze(-1) - self.centre) * torch.exp(-self.log_scale)
+
+    def _mass(self) -> Tensor:
+        return 1 - self.below - self.above
+
+    def _quantiles(self, below: Tensor, above: Tensor) -> Tensor:
+        """Of each component, where it has these tails."""
+        mass, tiny = self._mass(), torch.finfo(below.dtype).tiny
+        rise = ((self.below + below * mass) * self.breadth).clamp(min=tiny)
+        fall = ((self.above + above * mass) * self.breadth).clamp(min=tiny)
+        u = (rise - fall) / 2 + torch.log(-torch.expm1(-rise)) - torch.log(-torch.expm1(-fall))
+        return (self.centre + self.log_scale.exp() * u).clamp(self.low, self.high)
 
 
 @final
-class Gaussians(Head):
-    r"""Mixtures of Gaussians, cut off at 0 and 1 for bounded features.
+class Head(nn.Module):
+    """Reads the parameters of `Plateaus` for each of D features from what a net says.
 
-    p(z) = Σ_k w_k φ((z - μ_k)/s_k) / s_k, each component divided by the mass it has in (0, 1) where the
-    feature is bounded. A bounded feature's μ lies in (0, 1), an unbounded one's is meant in standard
-    deviations. At θ = 0 the components are spread evenly.
+    Bounded features have the ends 0 and 1; others are meant in standard deviations and have none. At θ = 0
+    the components are spread evenly.
 
     Args:
         bounded: Features that live in (0, 1), bool (D,).
         components: K.
-        narrowest: Least scale of a component.
+        narrowest: Least scale of an edge.
 
-    References: Bishop 1994, Mixture density networks, Aston University NCRG/94/004.
+    Shapes: theta (..., D, params), of one feature (..., params).
 
-    >>> head = Gaussians(torch.tensor([True, False]), components=4)
-    >>> head.log_prob(torch.rand(7, 2), torch.zeros(7, 2, head.params)).shape
+    >>> head = Head(torch.tensor([True, False]), components=4)
+    >>> head(torch.zeros(7, 2, head.params)).log_prob(torch.rand(7, 2)).shape
     torch.Size([7, 2])
     """
 
     bounded: Tensor
     centres: Tensor
-    spread: Tensor
+    start: Tensor
 
-    def __init__(self, bounded: Tensor, components: int = 16, narrowest: float = 1e-3) -> None:
+    def __init__(self, bounded: Tensor, components: int = 6, narrowest: float = EDGES[0]) -> None:
         super().__init__()
-        self.components = components
-        self.least = math.log(narrowest)
-        self.reach = (math.log(WIDEST) - self.least) / 2  # of the range of log-scales
-        self.params = 3 * components
+        self.edges = (narrowest, EDGES[1])
+        self.params = 4 * components
         middles = (torch.arange(components) + 0.5) / components
-        free = torch.special.ndtri(middles)
-        width = torch.where(bounded, 1.0, 2.0) / components
+        centres = torch.where(bounded.unsqueeze(-1), middles.logit(), torch.special.ndtri(middles))
+        start = torch.where(bounded, 0.25, 1.0).unsqueeze(-1) / components
         self.register_buffer("bounded", bounded, persistent=False)
-        self.register_buffer(
-            "centres", torch.where(bounded.unsqueeze(-1), middles.logit(), free), persistent=False
+        self.register_buffer("centres", centres, persistent=False)
+        self.register_buffer("start", start, persistent=False)
+
+    def forward(self, theta: Tensor, which: int | slice = slice(None)) -> Plateaus:
+        """The mixtures of all features, or of one, or of a slice of them."""
+        weight, centre, scale, breadth = theta.chunk(4, dim=-1)
+        bounded = self.bounded[which].unsqueeze(-1)
+        centre = centre + self.centres[which]
+        centre = torch.where(bounded, centre.sigmoid(), centre)
+        log_scale = _between(scale, self.edges, self.start[which])
+        breadth = _between(breadth, FLATS, torch.full_like(self.start[which], FLAT)).exp()
+        inverse, margin = torch.exp(-log_scale), torch.finfo(theta.dtype).eps
+        inside = torch.where(bounded, centre, 0.5)  # finite, whatever an unbounded centre is
+        below, _ = _tails(-inside * inverse, breadth)
+        _, above = _tails((1 - inside) * inverse, breadth)
+        return Plateaus(
+            weight.log_softmax(-1),
+            centre,
+            log_scale,
+            breadth,
+            torch.where(bounded, margin, -torch.inf).expand_as(centre),
+            torch.where(bounded, 1 - margin, torch.inf).expand_as(centre),
+            torch.where(bounded, below, 0.0),
+            torch.where(bounded, above, 0.0),
         )
-        self.register_buffer("spread", width.log().unsqueeze(-1), persistent=False)
-
-    def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
-        log_weight, mean, log_scale = self._components(theta, self.bounded, self.centres, self.spread)
-        t = (z.unsqueeze(-1) - mean) * torch.exp(-log_scale)
-        log_density = -0.5 * t.square() - log_scale - 0.5 * math.log(2 * math.pi)
-        bounded = self.bounded.unsqueeze(-1)
-        inside = torch.where(bounded, mean, 0.5)  # where its mass and its gradient are finite
-        mass = torch.where(bounded, _log_mass(inside, log_scale), 0.0)
-        return torch.logsumexp(log_weight + log_density - mass, -1)
-
-    def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
-        bounded = self.bounded[feature]
-        log_weight, mean, log_scale = self._components(
-            theta, bounded, self.centres[feature], self.spread[feature]
-        )
-        random = torch.rand(
-            (2, *theta.shape[:-1]), generator=generator, dtype=theta.dtype, device=theta.device
-        )
-        edges = log_weight.exp().cumsum(-1)[..., :-1].contiguous()
-        chosen = torch.searchsorted(edges, random[0].unsqueeze(-1), right=True)
-        mean, log_scale = (t.gather(-1, chosen).squeeze(-1) for t in (mean, log_scale))
-        low = torch.where(bounded, torch.special.ndtr(-mean * torch.exp(-log_scale)), 0.0)
-        high = torch.where(bounded, torch.special.ndtr((1 - mean) * torch.exp(-log_scale)), 1.0)
-        margin = torch.finfo(theta.dtype).eps
-        place = (low + (high - low) * random[1]).clamp(margin, 1 - margin)
-        z = mean + torch.special.ndtri(place) * log_scale.exp()
-        return torch.where(bounded, z.clamp(margin, 1 - margin), z)
-
-    def _components(
-        self, theta: Tensor, bounded: Tensor, centres: Tensor, spread: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-weights, means and log-scales (..., K)."""
-        weight, mean, scale = theta.split(self.components, dim=-1)
-        mean = mean + centres
-        mean = torch.where(bounded.unsqueeze(-1), mean.sigmoid(), mean)
-        scale = self.least + self.reach * (1 + torch.tanh((scale + spread - self.least) / self.reach - 1))
-        return weight.log_softmax(-1), mean, scale
 
 
-@final
-class Splines(Head):
-    r"""A spline onto what is uniform, for bounded features, or onto the standard Gaussian.
-
-    p(z) = f'(z) for features in (0, 1), φ(f(z)) f'(z) for others, f a monotone rational-quadratic spline:
-    edges of a density, and plateaus, take one bin each.
-
-    Args:
-        bounded: Features that live in (0, 1), bool (D,).
-        bins: Pieces of each spline.
-        reach: Half the interval of an unbounded feature's spline.
-
-    References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
-
-    >>> head = Splines(torch.tensor([True, False]), bins=4)
-    >>> head.log_prob(torch.rand(7, 2), torch.zeros(7, 2, head.params)).shape
-    torch.Size([7, 2])
-    """
-
-    bounded: Tensor
-
-    def __init__(self, bounded: Tensor, bins: int = 16, reach: float = 5.0) -> None:
-        super().__init__()
-        low, high = torch.where(bounded, 0.0, -reach), torch.where(bounded, 1.0, reach)
-        self.spline = Spline(low, high, bounded, bins)
-        self.each = nn.ModuleList(
-            Spline(low[k : k + 1], high[k : k + 1], bounded[k : k + 1], bins) for k in range(len(bounded))
-        )
-        self.params = self.spline.params
-        self.register_buffer("bounded", bounded, persistent=False)
-
-    def log_prob(self, z: Tensor, theta: Tensor) -> Tensor:
-        base, log_slope = self.spline.forward(z, theta.transpose(-1, -2).flatten(-2))
-        gaussian = -0.5 * base.square() - 0.5 * math.log(2 * math.pi)
-        return log_slope + torch.where(self.bounded, 0.0, gaussian)
-
-    def sample(self, theta: Tensor, feature: int, generator: torch.Generator | None = None) -> Tensor:
-        margin = torch.finfo(theta.dtype).eps
-        size = theta.shape[:-1]
-        uniform = torch.rand(size, generator=generator, dtype=theta.dtype, device=theta.device)
-        uniform = uniform.clamp(margin, 1 - margin)
-        base = torch.where(self.bounded[feature], uniform, torch.special.ndtri(uniform))
-        spline: Any = self.each[feature]
-        return spline.inverse(base.unsqueeze(-1), theta)[0][..., 0]
+def _between(raw: Tensor, ends: tuple[float, float], start: Tensor) -> Tensor:
+    """The logarithm of a number between two ends, at `start` where raw is 0."""
+    low, high = (math.log(end) for end in ends)
+    share = ((start.log() - low) / (high - low)).clamp(0.01, 0.99)
+    return low + (high - low) * torch.sigmoid(share.logit() + raw * 4 / (high - low))
 
 
-def _log_mass(mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log(Φ(b) - Φ(a)), a and b the ends 0 and 1 in units of the scale, on either side of the mean."""
-    inverse = torch.exp(-log_scale)
-    low, high = torch.special.log_ndtr(-mean * inverse), torch.special.log_ndtr((1 - mean) * inverse)
-    return high + torch.log(-torch.expm1(low - high))
+def _tails(u: Tensor, breadth: Tensor) -> tuple[Tensor, Tensor]:
+    """Mass of a plateau below and above u, without ends."""
+    half = breadth / 2
+    below = (F.logsigmoid(half - u) - F.logsigmoid(-half - u)) / breadth
+    above = (F.logsigmoid(half + u) - F.logsigmoid(u - half)) / breadth
+    return below, above

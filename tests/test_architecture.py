@@ -15,8 +15,8 @@ FLOOR = {"errors", "types", "files", "wording"}  # know nothing of flows
 MAY = {
     "nets": set(),  # torch alone
     "bases": {"core"} | FLOOR,
-    "transforms": {"core", "nets"} | FLOOR,
-    "heads": {"transforms"} | FLOOR,
+    "heads": set(),  # torch alone
+    "transforms": {"core", "heads", "nets"} | FLOOR,
     "models": {"core", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
     "objectives": {"core"} | FLOOR,

@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from flows.heads import Gaussians, Head, Splines
+from flows.heads import Head, Plateaus
 
-MASK = torch.tensor([True, False])
-HEADS = {"gaussians": Gaussians(MASK, components=5).double(), "spline": Splines(MASK, bins=5).double()}
-each_head = pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+HEAD = Head(torch.tensor([True, False]), components=5).double()
+each_feature = pytest.mark.parametrize("feature", [0, 1])
+some = given(st.integers(0, 1000), st.floats(0.0, 2.0))
 
 
-def theta(head: Head, seed: int, scale: float = 1.0) -> torch.Tensor:
+def mixture(feature: int, seed: int, scale: float = 1.0, n: int = 1) -> Plateaus:
     generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(2, head.params, generator=generator, dtype=torch.float64)
+    theta = scale * torch.randn(HEAD.params, generator=generator, dtype=torch.float64)
+    return HEAD(theta.expand(n, -1), feature)
 
 
 def grid(feature: int, n: int = 200_001) -> torch.Tensor:
@@ -25,55 +26,79 @@ def grid(feature: int, n: int = 200_001) -> torch.Tensor:
     return torch.linspace(*ends, n, dtype=torch.float64)
 
 
-def densities(head: Head, feature: int, at: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
-    z = torch.full((len(at), 2), 0.5, dtype=torch.float64)
-    z[:, feature] = at
-    return head.log_prob(z, parameters.expand(len(at), -1, -1))[:, feature].exp()
-
-
-@each_head
-@pytest.mark.parametrize("feature", [0, 1])
-@given(st.integers(0, 1000), st.floats(0.0, 2.0))
-def test_each_is_a_density(head, feature, seed, scale):
+@each_feature
+@some
+def test_each_is_a_density(feature, seed, scale):
     at = grid(feature)
-    total = torch.trapezoid(densities(head, feature, at, theta(head, seed, scale)), at)
-    assert float(total) == pytest.approx(1, abs=1e-3)
+    p = mixture(feature, seed, scale).log_prob(at).exp()
+    assert float(torch.trapezoid(p, at)) == pytest.approx(1, abs=1e-3)
 
 
-@each_head
-@pytest.mark.parametrize("feature", [0, 1])
+@each_feature
+@some
+def test_tails_are_its_integrals(feature, seed, scale):
+    at, mixed = grid(feature), mixture(feature, seed, scale)
+    p = mixed.log_prob(at).exp()
+    below, above = mixed.tails(at)
+    torch.testing.assert_close(below[1:], torch.cumulative_trapezoid(p, at), atol=1e-3, rtol=0)
+    torch.testing.assert_close(below + above, torch.ones_like(at), atol=1e-12, rtol=0)
+
+
+@each_feature
+@some
+def test_quantiles_undo_tails(feature, seed, scale):
+    inner = grid(0, 2001)[1:-1]
+    mixed = mixture(feature, seed, scale)
+    found = mixed.tails(mixed.quantile(inner, 1 - inner))[0]
+    torch.testing.assert_close(found, inner, atol=1e-9, rtol=0)
+
+
+def test_small_tails_keep_their_precision():
+    mixed = mixture(1, seed=0)
+    tiny = torch.tensor([1e-200, 1e-30], dtype=torch.float64)
+    torch.testing.assert_close(mixed.tails(mixed.quantile(tiny, 1 - tiny))[0], tiny, atol=0, rtol=1e-6)
+    torch.testing.assert_close(mixed.tails(mixed.quantile(1 - tiny, tiny))[1], tiny, atol=0, rtol=1e-6)
+
+
+@each_feature
 @pytest.mark.parametrize("seed", range(3))
-def test_draws_follow_the_density(head, feature, seed):
-    parameters = theta(head, seed)
-    many = parameters[feature].expand(20_000, -1)
-    draws = head.sample(many, feature, torch.Generator().manual_seed(seed))
-    at = grid(feature)
-    p = densities(head, feature, at, parameters)
-    cdf = torch.cumulative_trapezoid(p, at)
-    uniform = torch.cat((cdf[:1] * 0, cdf))[torch.searchsorted(at, draws.contiguous()).clamp(max=len(at) - 1)]
-    assert stats.kstest(uniform.numpy(), "uniform").pvalue > 1e-3
+def test_draws_follow_the_density(feature, seed):
+    mixed = mixture(feature, seed, n=20_000)
+    draws = mixed.sample(torch.Generator().manual_seed(seed))
+    assert stats.kstest(mixed.tails(draws)[0].numpy(), "uniform").pvalue > 1e-3
 
 
-@each_head
-def test_it_starts_spread_evenly(head):
-    zero = torch.zeros(2, head.params, dtype=torch.float64)
-    inner = densities(head, 0, torch.linspace(0.02, 0.98, 99, dtype=torch.float64), zero)
+def test_it_starts_spread_evenly():
+    inner = mixture(0, 0, 0.0).log_prob(torch.linspace(0.02, 0.98, 99, dtype=torch.float64)).exp()
     assert float(inner.min()) > 0.6
     assert float(inner.max()) < 1.4
-    assert densities(head, 1, torch.tensor([0.0, 2.0]).double(), zero).tolist() == pytest.approx(
-        [0.35, 0.07], abs=0.08
+    middle, far = mixture(1, 0, 0.0).log_prob(torch.tensor([0.0, 2.0]).double()).exp().tolist()
+    assert middle == pytest.approx(0.35, abs=0.08)
+    assert 0.02 < far < 0.1
+
+
+def test_a_plateau_is_a_blurred_uniform():
+    """With edges as narrow as can be: flat inside, nothing outside."""
+    head = Head(torch.tensor([False]), components=1, narrowest=1e-5).double()
+    mixed = head(torch.tensor([[0.0, 0.0, -50.0, 50.0]]).double(), 0)
+    width = float(mixed.breadth * mixed.log_scale.exp())
+    inside, outside = torch.tensor([-0.45, 0.0, 0.45]) * width, torch.tensor([-0.55, 0.55]) * width
+    torch.testing.assert_close(
+        mixed.log_prob(inside.double()).exp(), torch.full((3,), 1 / width).double(), atol=0, rtol=1e-5
     )
+    assert bool((mixed.log_prob(outside.double()) < -5).all())
 
 
-@given(st.floats(-50, 50), st.floats(-50, 50), st.floats(0, 1))
-def test_in_single_precision_extremes_stay_finite(mean, scale, place):
-    head = Gaussians(MASK, components=2)
-    parameters = torch.tensor([[0.0, 0.0, mean, -mean, scale, -scale]] * 2, requires_grad=True)
-    z = torch.tensor([[place, mean]]).clamp(1e-7, 1 - 1e-7)
-    log_prob = head.log_prob(z, parameters.unsqueeze(0))
+@given(st.floats(-50, 50), st.floats(-50, 50), st.floats(-50, 50), st.floats(0, 1))
+def test_in_single_precision_extremes_stay_finite(centre, scale, breadth, place):
+    head = Head(torch.tensor([True, False]), components=2)
+    raw = [0.0, 0.0, centre, -centre, scale, -scale, breadth, -breadth]
+    theta = torch.tensor([raw, raw], requires_grad=True)
+    z = torch.tensor([[place, centre]]).clamp(1e-7, 1 - 1e-7)
+    log_prob = head(theta).log_prob(z)
     log_prob.sum().backward()
     assert log_prob.isfinite().all()
-    assert parameters.grad is not None
-    assert parameters.grad.isfinite().all()
-    draws = head.sample(parameters[0].detach().expand(100, -1), 0, torch.Generator().manual_seed(0))
+    assert theta.grad is not None
+    assert theta.grad.isfinite().all()
+    draws = head(theta[0].detach().expand(100, -1), 0).sample(torch.Generator().manual_seed(0))
     assert bool(((draws > 0) & (draws < 1)).all())

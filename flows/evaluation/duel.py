@@ -17,13 +17,13 @@ MEDIAN_OF = 1000
 
 
 class Duel(NamedTuple):
-    """Real points (n, D + C) and as many draws, x and context side by side, all in random order.
+    """Real points (n, D + C), and several times as many draws, x and context side by side, in random order.
 
     `again` makes such a pair of real points and what a perfect model could have drawn.
     """
 
     real: Tensor
-    drawn: Tensor
+    drawn: list[Tensor]
     again: Callable[[], tuple[Tensor, Tensor]]
 
 
@@ -70,6 +70,7 @@ def duel(
     part: Batch,
     pool: Tensor,
     limit: int,
+    enough: int,
     generator: torch.Generator,
 ) -> Duel:
     """Draws of the model against one part of the data.
@@ -89,6 +90,7 @@ def duel(
         part: The real points, on the lattice if there is one.
         pool: All real points of the same law, `joint`; the part's are among them.
         limit: Most points on a side.
+        enough: Points to draw in all: as often as they allow, once at least, under the same contexts.
         generator: Of every draw.
     """
     own = joint(part)
@@ -106,4 +108,5 @@ def duel(
         shuffled = torch.randperm(len(stock), generator=generator)
         return stock[shuffled[:n]], stock[shuffled[n : 2 * n]]
 
-    return Duel(real, draw(model, spec, n, contexts, generator), again)
+    times = max(1, enough // max(1, n))
+    return Duel(real, [draw(model, spec, n, contexts, generator) for _ in range(times)], again)

@@ -32,14 +32,20 @@ MARGINAL = 2**18  # most numbers on a side that are sorted and counted
 PERMUTED = 2048  # most points on a side of the permutation test
 REDRAWS = 50  # of single coordinates
 PAIR_REDRAWS, FEW_REDRAWS = 9, 3
+DRAWS, PAIR_DRAWS = 9, 3  # of the model, over which a score is averaged …
+ENOUGH = 10_000  # … while they are no more points than this: more points say enough by themselves
 
 
 class Statistic(NamedTuple):
-    """Scores of at most `limit` real points and as many draws; `redraws` of both make the floors."""
+    """Scores of at most `limit` real points and as many draws.
+
+    The model's is the mean over `draws`, the floor that over `redraws` of what a perfect model makes.
+    """
 
     score: Callable[[Tensor, Tensor], dict[str, float]]
     limit: int
     redraws: int
+    draws: int = 1
 
     def of(self, real: Tensor, drawn: Tensor) -> dict[str, float]:
         return self.score(real[: self.limit], drawn[: self.limit])
@@ -56,9 +62,11 @@ def judge(
 ) -> dict[str, float]:
     """Draws against test points, `key`, and against training points, `key_train`.
 
-    `duel` says what is drawn and what floors are made of. `key_floor` is the mean of fifty redraws for
-    single coordinates, whose 99th percentile is `key_floor_99`; of nine for MMD and energy distance, of
-    three for precision and recall, and one for the classifier, as these cost more.
+    `duel` says what is drawn and what floors are made of. Scores of single coordinates are the mean over
+    up to nine draws of the model, MMD and energy distance over three: one alone is mostly noise.
+    `key_floor` is the mean of fifty redraws for single coordinates, whose 99th percentile is
+    `key_floor_99`; of nine for MMD and energy distance, of three for precision and recall, and one for the
+    classifier, as these cost more.
     `key_train_floor` is there only where sizes differ from those of `key_floor`.
 
     Energy distance, `mmd_median`, precision and recall see each column in standard deviations of the
@@ -86,24 +94,31 @@ def judge(
     statistics = _statistics(spec, test.x[0].numel(), units, pairs, generator)
     most = max(statistic.limit for statistic in statistics)
     duels = {
-        suffix: duel(model, truth, spec, part, torch.cat(real), most, generator)
+        suffix: duel(model, truth, spec, part, torch.cat(real), most, ENOUGH, generator)
         for suffix, part in parts.items()
     }
     if any(len(each.real) < FEWEST for each in duels.values()):  # halves may be too few
         return {}
-    lost = torch.cat([each.drawn.isnan().any(1) for each in duels.values()])
+    lost = torch.cat([drawn.isnan().any(1) for each in duels.values() for drawn in each.drawn])
     if lost.any():
         return {"lost_draws": lost.double().mean().item()}
     found: dict[str, float] = {}
     for suffix, each in duels.items():
-        for statistic in statistics:
-            values = statistic.of(each.real, each.drawn)
-            found |= {f"{key}{suffix}": value for key, value in values.items()}
+        found |= {f"{key}{suffix}": value for key, value in _scores(each, statistics).items()}
         differ = [s for s in statistics if min(len(each.real), s.limit) != min(len(duels[""].real), s.limit)]
         found |= _floors(each, differ if suffix else statistics, suffix)
     if train is not None:
         found |= copying(model, truth, spec, test, train, units, generator, pairs)
     return found
+
+
+def _scores(duel: Duel, statistics: Sequence[Statistic]) -> dict[str, float]:
+    scores: dict[str, list[float]] = defaultdict(list)
+    for statistic in statistics:
+        for drawn in duel.drawn[: statistic.draws]:
+            for key, value in statistic.of(duel.real, drawn).items():
+                scores[key].append(value)
+    return {key: fmean(values) for key, values in scores.items()}
 
 
 def _floors(duel: Duel, statistics: Sequence[Statistic], suffix: str) -> dict[str, float]:
@@ -152,12 +167,12 @@ def _statistics(
         return {"w1_mean": fmean(w1)} | found if features > 1 else found
 
     return [
-        *([Statistic(fixed, pairs, PAIR_REDRAWS)] if _about_unit(spec) else []),
-        Statistic(spread, pairs, PAIR_REDRAWS),
+        *([Statistic(fixed, pairs, PAIR_REDRAWS, PAIR_DRAWS)] if _about_unit(spec) else []),
+        Statistic(spread, pairs, PAIR_REDRAWS, PAIR_DRAWS),
         Statistic(chance, min(pairs, PERMUTED), 0),
         Statistic(classifier, pairs, 1),
         Statistic(manifold, pairs, FEW_REDRAWS),
-        Statistic(marginals, max(MARGINAL // features, FEWEST), REDRAWS),
+        Statistic(marginals, max(MARGINAL // features, FEWEST), REDRAWS, DRAWS),
     ]
 
 

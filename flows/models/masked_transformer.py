@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, final
+from typing import final
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from flows.core import AnySubset, Batch, Spec
 from flows.errors import UserError
-from flows.heads import Gaussians, Head, Splines
+from flows.heads import Head
 from flows.nets import Lookup, Waves
 from flows.transforms import Rescale, Standardize, bounded
-from flows.types import Fraction, PositiveInt
-
-Octaves = Annotated[int, Field(ge=0, le=16)]
-Narrow = Annotated[float, Field(ge=1e-5, le=1)]
+from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 
 @final
@@ -32,7 +28,7 @@ class MaskedTransformer(AnySubset):
     Args:
         spec: What the data is.
         orders: The orders whose mixture `log_prob` is (K, D).
-        head: Densities of the features.
+        head: What the answers say of the features' densities.
         width: Units of a token.
         heads: Attention heads.
         layers: Blocks.
@@ -84,7 +80,7 @@ class MaskedTransformer(AnySubset):
         seen = torch.cat((torch.ones_like(seen[..., :1]), seen), -1)
         answers = self.net(self.ask.expand(len(flat), -1, -1), self.net.remember(memories), seen)
         theta = torch.einsum("bdw,dwp->bdp", answers, self.weight) + self.bias
-        return self.head.log_prob(flat, theta).view_as(x) + log_slope
+        return self.head(theta).log_prob(flat).view_as(x) + log_slope
 
     @torch.no_grad()
     def impute(
@@ -127,7 +123,7 @@ class MaskedTransformer(AnySubset):
             query = self.ask[feature].expand(len(x), 1, -1)
             answer = self.net(query, remembered)[:, 0]
             theta = torch.addmm(self.bias[feature], answer, self.weight[feature])
-            z[:, feature] = self.head.sample(theta, feature, generator)
+            z[:, feature] = self.head(theta, feature).sample(generator)
             if feature != hidden[-1]:
                 new = self.net.remember(self.embed.one(z[:, feature], feature))
                 remembered = torch.cat((remembered, new), -2)
@@ -177,9 +173,8 @@ def masked_transformer(
     layers: PositiveInt = 4,
     hidden: PositiveInt = 4,
     dropout: Fraction = 0.1,
-    head: Literal["gaussians", "spline"] = "gaussians",
-    components: PositiveInt = 16,
-    narrowest: Narrow = 1e-3,
+    components: PositiveInt = 6,
+    narrowest: Narrow = 5e-4,
     octaves: Octaves = 6,
     orders: PositiveInt | list[list[str]] = 4,
 ) -> MaskedTransformer:
@@ -192,9 +187,8 @@ def masked_transformer(
         layers: Blocks.
         hidden: Units of a block's MLP, as a multiple of the width.
         dropout: Share of units that is left out in training.
-        head: What each feature's density is made of.
-        components: Gaussians in each feature's mixture, or bins of its spline.
-        narrowest: Least width of a Gaussian, in a bounded feature's range or another's standard deviations.
+        components: Plateaus in each feature's mixture.
+        narrowest: Least scale of an edge, in a bounded feature's range or another's standard deviations.
         octaves: Sine features of a value: how many times its range is halved.
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
@@ -209,10 +203,9 @@ def masked_transformer(
         raise UserError(f"model=masked_transformer needs vectors; this dataset has {spec.shape}")
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
-    rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec.names, orders)
-    closed = bounded(spec)
-    made = Gaussians(closed, components, narrowest) if head == "gaussians" else Splines(closed, components)
-    return MaskedTransformer(spec, rows, made, width, heads, layers, hidden, dropout, octaves)
+    rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec, orders)
+    head = Head(bounded(spec), components, narrowest)
+    return MaskedTransformer(spec, rows, head, width, heads, layers, hidden, dropout, octaves)
 
 
 def _orders(features: int, count: int) -> Tensor:
@@ -224,10 +217,7 @@ def _orders(features: int, count: int) -> Tensor:
     return torch.tensor([*found])
 
 
-def _named(names: tuple[str, ...], orders: list[list[str]]) -> Tensor:
-    for order in orders:
-        if sorted(order) != sorted(names):
-            raise UserError(f"model.orders: {order} is no order of {', '.join(names)}; name each once")
+def _named(spec: Spec, orders: list[list[str]]) -> Tensor:
     if not orders:
         raise UserError("model.orders=[]: name one order at least, or give how many")
-    return torch.tensor([[names.index(name) for name in order] for order in orders])
+    return torch.stack([spec.places(order, "model.orders") for order in orders])

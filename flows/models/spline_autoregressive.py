@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MADE
 from flows.transforms import Autoregressive, Probit, Rescale, Spline, Standardize, bounded
-from flows.types import Fraction, PositiveFloat, PositiveInt
-
-Octaves = Annotated[int, Field(ge=0, le=16)]
+from flows.types import Fraction, Octaves, PositiveFloat, PositiveInt
 
 
 def spline_autoregressive(
@@ -54,11 +49,10 @@ def spline_autoregressive(
         raise UserError(f"model=spline_autoregressive needs vectors; this dataset has {spec.shape}")
     (features,), (context,) = spec.shape, spec.context_shape or (0,)
     closed = bounded(spec)
-    low, high = torch.where(closed, 0.0, -reach), torch.where(closed, 1.0, reach)
     transforms = []
     for layer in range(layers):
         order = torch.arange(features) if layer % 2 == 0 else torch.arange(features).flip(0)
-        spline = Spline(low, high, closed, bins)
+        spline = Spline(closed, bins, reach)
         net = MADE(order, spline.params, context, width, depth, octaves, dropout)  # its own inverse
         transforms.append(Autoregressive(order, net, spline))
     return Flow(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
@@ -50,12 +48,11 @@ def spline_coupling(
         )
     (features,), (context,) = spec.shape, spec.context_shape or (0,)
     closed = bounded(spec)
-    low, high = torch.where(closed, 0.0, -reach), torch.where(closed, 1.0, reach)
     couplings = []
     for layer in range(layers):
         mask = alternating(features, start=layer % 2 == 0)
         kept = int(mask.sum())
-        spline = Spline(low[~mask], high[~mask], closed[~mask], bins)
+        spline = Spline(closed[~mask], bins, reach)
         net = MLP(kept, spline.params * (features - kept), context, width, depth, activation, dropout)
         couplings.append(Coupling(mask, net, spline))
     return Flow(

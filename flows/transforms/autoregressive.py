@@ -34,23 +34,23 @@ class Autoregressive(Transform):
     (torch.Size([7, 3]), torch.Size([7]))
     """
 
-    places: Tensor
-
     def __init__(self, order: Tensor, net: nn.Module, elementwise: Elementwise) -> None:
         super().__init__()
         self.net = net
         self.elementwise = elementwise
-        one_hot = nn.functional.one_hot(order).bool()
-        self.register_buffer("places", one_hot, persistent=False)
+        self.order: list[int] = order.tolist()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_slope = self.elementwise.forward(x, self.net(x, context))
         return z, log_slope.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = torch.zeros_like(z)
-        log_slope = torch.zeros_like(z)
-        for place in self.places:
-            found, slope = self.elementwise.inverse(z, self.net(x, context))
-            x, log_slope = torch.where(place, found, x), torch.where(place, slope, log_slope)
-        return x, log_slope.sum(-1)
+        columns = [torch.zeros_like(column) for column in z.unbind(-1)]
+        ladj = torch.zeros_like(columns[0])
+        for feature in self.order:
+            one = slice(feature, feature + 1)
+            theta = self.net(torch.stack(columns, -1), context)
+            theta = theta.unflatten(-1, (self.elementwise.params, -1))[..., one].flatten(-2)
+            x, log_slope = self.elementwise.inverse(z[..., one], theta, one)
+            columns[feature], ladj = x[..., 0], ladj + log_slope[..., 0]
+        return torch.stack(columns, -1), ladj

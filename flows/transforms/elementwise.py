@@ -8,9 +8,13 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+ALL = slice(None)
+
 
 class Elementwise(nn.Module, ABC):
     """A bijection of each feature alone; `params` numbers steer each.
+
+    `which` says which of the features x or z holds, where it doesn't hold all.
 
     Shapes: x, z (..., D); theta (..., params * D), parameter by parameter; log-derivatives (..., D).
     """
@@ -18,11 +22,11 @@ class Elementwise(nn.Module, ABC):
     params: int
 
     @abstractmethod
-    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         """z and log |dz/dx|, feature by feature."""
 
     @abstractmethod
-    def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         """x and log |dx/dz|, feature by feature."""
 
 
@@ -47,14 +51,14 @@ class Affine(Elementwise):
         super().__init__()
         self.bound = bound
 
-    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._unpack(theta)
         return x * log_scale.exp() + shift, log_scale
 
-    def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._unpack(theta)
         return (z - shift) * torch.exp(-log_scale), -log_scale
 
-    def _unpack(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+    def _unpack(self, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         raw, shift = theta.chunk(2, dim=-1)
         return raw.tanh() * self.bound, shift

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flows.transforms.elementwise import Elementwise
+from flows.transforms.elementwise import ALL, Elementwise
 
 LEAST = 1e-3  # of a bin's share of the interval, and of a slope
 
@@ -33,15 +33,14 @@ class Spline(Elementwise):
     z = y + height·(s·ξ² + d₀·ξ(1-ξ)) / (s + (d₀ + d₁ - 2s)·ξ(1-ξ)).
 
     Args:
-        low: Lower end of each feature's interval (D,).
-        high: Upper end (D,).
-        closed: Features that never leave their interval, bool (D,): there the slopes at the ends are free,
-            else they are 1, so that the identity joins smoothly.
+        closed: Features that live in (0, 1), bool (D,): the slopes at the ends are free. The others' interval
+            is ±reach, with slopes of 1 at its ends, so that the identity joins smoothly.
         bins: Pieces.
+        reach: Half the interval of a feature that isn't closed.
 
     References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
 
-    >>> spline = Spline(torch.zeros(3), torch.ones(3), torch.ones(3, dtype=torch.bool), bins=4)
+    >>> spline = Spline(torch.tensor([True, True, False]), bins=4)
     >>> z, log_slope = spline.forward(torch.rand(7, 3), torch.zeros(7, 3 * spline.params))
     >>> z.shape, log_slope.shape
     (torch.Size([7, 3]), torch.Size([7, 3]))
@@ -51,25 +50,25 @@ class Spline(Elementwise):
     high: Tensor
     free: Tensor
 
-    def __init__(self, low: Tensor, high: Tensor, closed: Tensor, bins: int = 8) -> None:
+    def __init__(self, closed: Tensor, bins: int = 8, reach: float = 5.0) -> None:
         super().__init__()
         self.bins = bins
         self.params = 3 * bins + 1
-        self.register_buffer("low", low, persistent=False)
-        self.register_buffer("high", high, persistent=False)
+        self.register_buffer("low", torch.where(closed, 0.0, -reach), persistent=False)
+        self.register_buffer("high", torch.where(closed, 1.0, reach), persistent=False)
         inner = torch.arange(bins + 1) % bins > 0
         self.register_buffer("free", closed.unsqueeze(-1) | inner, persistent=False)
 
-    def forward(self, x: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        piece, inside, at = self._find(x, theta, of_x=True)
+    def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
+        piece, inside, at = self._find(x, theta, which, of_x=True)
         place = (at - piece.x) / piece.width
         slope, both = piece.height / piece.width, place * (1 - place)
         below = slope + (piece.left + piece.right - 2 * slope) * both
         z = piece.y + piece.height * (slope * place.square() + piece.left * both) / below
         return torch.where(inside, z, x), torch.where(inside, _log_slope(piece, place, slope, below), 0.0)
 
-    def inverse(self, z: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        piece, inside, at = self._find(z, theta, of_x=False)
+    def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
+        piece, inside, at = self._find(z, theta, which, of_x=False)
         slope, above = piece.height / piece.width, at - piece.y
         bend = above * (piece.left + piece.right - 2 * slope)
         a = piece.height * (slope - piece.left) + bend
@@ -80,15 +79,15 @@ class Spline(Elementwise):
         x = piece.x + place * piece.width
         return torch.where(inside, x, z), torch.where(inside, -_log_slope(piece, place, slope, below), 0.0)
 
-    def _find(self, value: Tensor, theta: Tensor, of_x: bool) -> tuple[_Bin, Tensor, Tensor]:
+    def _find(self, value: Tensor, theta: Tensor, which: slice, of_x: bool) -> tuple[_Bin, Tensor, Tensor]:
         """The bin of each value, whether it is in the interval at all, and the value moved there if not."""
         theta = theta.unflatten(-1, (self.params, -1)).movedim(-2, -1)  # (..., D, params)
         widths, heights, slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=-1)
-        size = self.high - self.low
-        x, y = (_knots(raw, self.low, size) for raw in (widths, heights))
-        slopes = torch.where(self.free, F.softplus(slopes + _UNIT) + LEAST, 1.0)
-        inside = (value > self.low) & (value < self.high)
-        at = torch.where(inside, value, (self.low + self.high) / 2)
+        low, high = self.low[which], self.high[which]
+        x, y = (_knots(raw, low, high - low) for raw in (widths, heights))
+        slopes = torch.where(self.free[which], F.softplus(slopes + _UNIT) + LEAST, 1.0)
+        inside = (value > low) & (value < high)
+        at = torch.where(inside, value, (low + high) / 2)
         knots = x if of_x else y
         place = (at.unsqueeze(-1) >= knots[..., 1:-1]).sum(-1, keepdim=True)
         ends = torch.cat((place, place + 1), -1)

@@ -8,8 +8,8 @@ from torch import Tensor
 from data.xyrgb import xyrgb
 from flows.core import Batch, Sampler, Spec
 from flows.evaluation import judge as judges
-from flows.evaluation.duel import Units, duel, joint
-from flows.evaluation.judge import judge
+from flows.evaluation.duel import Duel, Units, duel, joint
+from flows.evaluation.judge import Statistic, _scores, judge
 from flows.evaluation.metrics import wasserstein
 
 
@@ -48,27 +48,27 @@ LINE = Spec(("a",), (1,))
 
 def test_a_known_truth_is_drawn_from_against_the_same_points():
     part, pool = numbers(50), torch.cat((joint(numbers(50)), joint(numbers(70, 50))))
-    found = duel(Numbered(), Numbered(), LINE, part, pool, 1000, generator())
+    found = duel(Numbered(), Numbered(), LINE, part, pool, 1000, 1, generator())
     assert sorted(found.real[:, 0].tolist()) == list(range(50))
     assert found.real[:, 0].tolist() != list(
         range(50)
     )  # in random order, so that any first few are a fair sample
-    assert found.drawn[:, 0].min() >= 1000
+    assert found.drawn[0][:, 0].min() >= 1000
     real, perfect = found.again()
     assert torch.equal(real, found.real)
     assert perfect[:, 0].min() >= 1000
-    assert len(found.drawn) == len(perfect) == 50
+    assert len(found.drawn[0]) == len(perfect) == 50
 
 
 @pytest.mark.parametrize(("test", "train", "size"), [(50, 70, 50), (70, 50, 60), (51, 0, 25)])
 def test_an_unknown_truth_is_stood_for_by_disjoint_real_points_at_equal_sizes(test, train, size):
     part, pool = numbers(test), torch.cat((joint(numbers(test)), joint(numbers(train, test))))
-    found = duel(Numbered(), None, LINE, part, pool, 1000, generator())
+    found = duel(Numbered(), None, LINE, part, pool, 1000, 1, generator())
     assert set(found.real[:, 0].tolist()) <= set(range(test))
     seen = set()
     for _ in range(20):
         one, other = (set(each[:, 0].tolist()) for each in found.again())
-        assert len(one) == len(other) == len(found.real) == len(found.drawn) == size
+        assert len(one) == len(other) == len(found.real) == len(found.drawn[0]) == size
         assert not one & other
         assert one | other <= set(range(test + train))
         seen |= one
@@ -78,20 +78,29 @@ def test_an_unknown_truth_is_stood_for_by_disjoint_real_points_at_equal_sizes(te
 @pytest.mark.parametrize("truth", [None, Numbered()])
 def test_draws_are_made_under_the_contexts_of_the_other_half(truth):
     part = numbers(41, labels=True)
-    found = duel(Numbered(), truth, LINE, part, joint(numbers(41, labels=True)), 1000, generator())
-    assert len(found.real) == len(found.drawn) == 20
+    found = duel(Numbered(), truth, LINE, part, joint(numbers(41, labels=True)), 1000, 1, generator())
+    assert len(found.real) == len(found.drawn[0]) == 20
     assert torch.equal(found.real[:, 1], found.real[:, 0] + 0.5)
-    assert not {*found.real[:, 1].tolist()} & {*found.drawn[:, 1].tolist()}
-    assert torch.equal(found.drawn[:, 0], found.drawn[:, 1])
+    assert not {*found.real[:, 1].tolist()} & {*found.drawn[0][:, 1].tolist()}
+    assert torch.equal(found.drawn[0][:, 0], found.drawn[0][:, 1])
     real, perfect = found.again()
     assert not {*real[:, 1].tolist()} & {*perfect[:, 1].tolist()}
     if truth is not None:
-        assert torch.equal(perfect[:, 1], found.drawn[:, 1])
+        assert torch.equal(perfect[:, 1], found.drawn[0][:, 1])
 
 
 def test_the_limit_is_kept():
-    found = duel(Numbered(), None, LINE, numbers(50), joint(numbers(50)), 10, generator())
-    assert len(found.real) == len(found.drawn) == len(found.again()[0]) == 10
+    found = duel(Numbered(), None, LINE, numbers(50), joint(numbers(50)), 10, 45, generator())
+    assert len(found.real) == len(found.drawn[0]) == len(found.again()[0]) == 10
+    assert len(found.drawn) == 4  # as often as 45 points allow
+
+
+def test_scores_are_means_over_draws_and_floors_over_redraws():
+    real, drawn = torch.zeros(4, 1), [torch.full((4, 1), float(k)) for k in range(5)]
+    mean = Statistic(lambda a, b: {"far": float((b - a).mean())}, 4, redraws=0, draws=3)
+    one = Statistic(lambda a, b: {"one": float((b - a).mean())}, 4, redraws=0)
+    found = _scores(Duel(real, drawn, lambda: (real, real)), [mean, one])
+    assert found == {"far": 1.0, "one": 0.0}
 
 
 def test_units_are_those_of_the_points_and_a_constant_keeps_its_own():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flows.transforms import Spline
 
 LOW, HIGH = torch.tensor([0.0, -3.0]).double(), torch.tensor([1.0, 3.0]).double()
-SPLINE = Spline(LOW, HIGH, torch.tensor([True, False]), bins=6).double()
+SPLINE = Spline(torch.tensor([True, False]), bins=6, reach=3.0).double()
 
 
 def theta(n: int, seed: int = 0, scale: float = 1.5) -> torch.Tensor:
