@@ -1,7 +1,8 @@
 """Points of four pictures: our experiments beside the original recipes and zuko's spline flow.
 
 All are trained on the same split and judged by the same judge. Each row is kept as soon as it is there, so a
-call that was cut off carries on, and two can go side by side, a thread each: delete `benchmarks/results/points_runs.json` to measure anew.
+call that was cut off carries on, and two can go side by side, a thread each. Delete
+`benchmarks/results/points_runs.json` to measure anew.
 `python -m benchmarks.points pi "zuko nsf"` measures one picture, or one contender, alone.
 """
 
