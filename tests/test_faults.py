@@ -115,6 +115,91 @@ FAULTS = {
         "if False:",
         "tests/training/test_checkpoint.py::test_damage_is_found_and_the_one_before_taken",
     ),
+    "mass beyond the ends forgotten": Fault(
+        "flows/heads.py",
+        "return 1 - self.below - self.above",
+        "return torch.ones_like(self.below)",
+        "tests/test_heads.py::test_each_is_a_density",
+    ),
+    "slope of a distribution function of the wrong sign": Fault(
+        "flows/transforms/cumulative.py",
+        "mixture.log_prob(x) + 0.5 * z.square()",
+        "mixture.log_prob(x) - 0.5 * z.square()",
+        "tests/transforms/test_cumulative.py::test_slopes_are_autodiffs",
+    ),
+    "order taken for ranks": Fault(
+        "flows/models/mixture_autoregressive.py",
+        "MADE(turn.argsort(),",
+        "MADE(turn,",
+        "tests/models/test_mixture_autoregressive.py::test_features_depend_on_those_before_them_in_the_order",
+    ),
+    "a feature sees itself in a masked net": Fault(
+        "flows/nets/made.py",
+        "hidden.unsqueeze(-1) > inputs",
+        "hidden.unsqueeze(-1) >= inputs",
+        "tests/test_zoo.py::test_ladj_is_autodiffs_both_ways",
+    ),
+    "a feature sees itself in a transformer": Fault(
+        "flows/models/masked_transformer.py",
+        "(given & ~itself)",
+        "(given | itself)",
+        "tests/models/test_masked_transformer.py::test_each_conditional_integrates_to_one",
+    ),
+    "hidden features seen": Fault(
+        "flows/nets/attention.py",
+        "found = F.scaled_dot_product_attention(asked, keys, values, mask)",
+        "found = F.scaled_dot_product_attention(asked, keys, values)",
+        "tests/models/test_masked_transformer.py::test_a_conditional_depends_on_what_is_observed_alone",
+    ),
+    "mean of log-densities for a mixture": Fault(
+        "flows/core.py",
+        "torch.logsumexp(torch.stack(each), 0) - math.log(len(each))",
+        "torch.stack(each).mean(0)",
+        "tests/models/test_masked_transformer.py"
+        "::test_the_density_is_the_mixture_of_its_orders_and_not_their_geometric_mean",
+    ),
+    "always one order drawn": Fault(
+        "flows/models/masked_transformer.py",
+        "weights = torch.ones(len(self.orders), device=x.device)",
+        "weights = (torch.arange(len(self.orders), device=x.device) == 0).float()",
+        "tests/models/test_masked_transformer.py::test_draws_of_the_mixture_come_from_all_orders",
+    ),
+    "lattice not spread in training": Fault(
+        "flows/training/run.py",
+        "batch = self.spread(next(self.stream), self.generator)",
+        "batch = next(self.stream)",
+        "tests/training/test_lattice_runs.py::test_each_epoch_spreads_the_same_points_anew",
+    ),
+    "draws rounded and not floored": Fault(
+        "flows/lattice.py",
+        "torch.floor((column.double() - origin + slack) / step)",
+        "torch.round((column.double() - origin + slack) / step)",
+        "tests/test_lattice.py::test_what_is_spread_comes_back",
+    ),
+    "dropout's generator not restored": Fault(
+        "flows/training/run.py",
+        '_process_generator(self.generator.device).set_state(own["dropout"])',
+        "pass",
+        "tests/training/test_lattice_runs.py::test_a_run_carried_on_ends_with_the_same_bits",
+    ),
+    "colours of the law off by half a level": Fault(
+        "data/glyph.py",
+        "_log_level(level.double(), self._means(pixel), self.noise)",
+        "_log_level(level.double() + 0.5, self._means(pixel), self.noise)",
+        "tests/data/test_glyph.py::test_draws_follow_the_density",
+    ),
+    "copies not noticed": Fault(
+        "flows/evaluation/copying.py",
+        "if share - usual > SURE * spread:",
+        "if share - usual > 1:",
+        "tests/evaluation/test_copying.py::test_a_copier_is_flagged",
+    ),
+    "one draw for the mean over draws": Fault(
+        "flows/evaluation/judge.py",
+        "duel.drawn[: statistic.draws]",
+        "duel.drawn[:1]",
+        "tests/evaluation/test_judge.py::test_scores_are_means_over_draws_and_floors_over_redraws",
+    ),
 }
 
 COPIED = ("flows", "data", "conf", "tests", "train.py", "evaluate.py", "pyproject.toml")
