@@ -1,4 +1,4 @@
-"""Judge a trained flow, draw from it, or score a table with it: python evaluate.py task=report run=latest."""
+"""Judge a trained flow, draw from it, score or fill a table: python evaluate.py task=report run=latest."""
 
 from __future__ import annotations
 

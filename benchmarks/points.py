@@ -115,6 +115,7 @@ FLOORS = ("mmd_floor", "kl_x_floor", "kl_y_floor", "w1_mean_floor")
 
 def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """Medians over seeds by picture and contender, once all that is asked for has been run."""
+    torch.set_num_threads(1)  # as ours are told to
     rows = _kept()
     done = {(row["picture"], row["seed"], row["contender"]) for row in rows}
     for seed in SEEDS:
@@ -147,7 +148,7 @@ def _medians(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         same = [row for row in rows if (row["picture"], row["contender"]) == (picture, contender)]
         keys = [key for key in ("seconds", *SHOWN, *FLOORS) if same[0].get(key) is not None]
         medians = {key: statistics.median(row[key] for row in same) for key in keys}
-        copies = sum(any("cop" in line for line in row["warnings"]) for row in same)
+        copies = sum(any("training points" in line for line in row["warnings"]) for row in same)
         found.append(
             {"picture": picture, "contender": contender, "seeds": len(same), "copying": copies} | medians
         )

@@ -92,7 +92,6 @@ CONTENDERS: dict[str, dict[str, Try]] = {
                 "model.dropout=0.15",
                 "model.octaves=2",
                 "model.narrowest=0.002",
-                "model.layers=2",
                 "trainer.jitter=0.02",
                 "trainer.jitter=0",
             )

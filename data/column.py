@@ -13,7 +13,7 @@ from flows.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-EXACT = 2**24  # beyond it float32, in which models compute, skips integers
+FARTHEST = 2**15  # steps from 0 at which float32, in which models compute, still fills a lattice's cell
 LARGEST = 1e38  # the end of float32, with room for a difference
 ROUNDING = 1e-3  # most of a column's range that float32 may round away
 
@@ -104,10 +104,10 @@ def check_feature(column: Column, cells: pd.Series) -> None:
             )
         return
     place = int(np.abs(values).argmax())
-    if abs(values[place]) > EXACT:
+    if abs(values[place]) > FARTHEST:
         raise UserError(
-            f"column {cells.name}, row {_row(cells, place)}: {values[place]:.0f} is beyond ±{EXACT}, to "
-            "which float32 counts exactly; subtract an offset, or save the column as floats"
+            f"column {cells.name}, row {_row(cells, place)}: {values[place]:.0f} is beyond ±{FARTHEST}, "
+            "where float32 can't be spread over a step of 1; subtract an offset, or save the column as floats"
         )
 
 

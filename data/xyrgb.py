@@ -18,6 +18,7 @@ from flows.errors import UserError
 from flows.types import Fraction, PositiveInt, Seed
 
 SIDE = 300  # of the drawn picture, in pixels
+THRESHOLD, NOISE = 0.5, 12.0
 
 Where = Literal["opaque", "dark", "bright", "mask", "everywhere"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -38,9 +39,9 @@ def xyrgb(
     xs: str | None = None,
     ys: str | None = None,
     where: Where = "opaque",
-    threshold: Share = 0.5,
+    threshold: Share | None = None,
     mask: str | None = None,
-    noise: Noise = 12.0,
+    noise: Noise | None = None,
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     seed: Seed = 0,
@@ -66,9 +67,9 @@ def xyrgb(
         where: Which pixels may be drawn. opaque: alpha at least threshold. dark: luminance below
             threshold; bright: at least threshold; both only where alpha is at least half. mask:
             where the mask is bright. everywhere: all.
-        threshold: Of alpha or luminance (Rec. 601), from 0 to 1.
+        threshold: Of alpha or luminance (Rec. 601), from 0 to 1; None for 0.5.
         mask: Path of a second picture, as large, for where=mask.
-        noise: Standard deviation of the drawn π's colours about their gradient, in levels of 256.
+        noise: Standard deviation of the drawn π's colours about their gradient, in levels; None for 12.
         val, test: Shares of the points.
         seed: Of draws and split.
 
@@ -79,7 +80,8 @@ def xyrgb(
     >>> points.spec.names, points.source("train").take(slice(None)).x.shape
     (('x', 'y', 'r', 'g', 'b'), torch.Size([70, 5]))
     """
-    _check_together(image, xs, ys, where, mask)
+    _check_together(image, xs, ys, where, mask, threshold, noise)
+    threshold, noise = THRESHOLD if threshold is None else threshold, NOISE if noise is None else noise
     generator = torch.Generator().manual_seed(seed)
     if image is None:
         truth = Glyph(draw("π", SIDE), noise)
@@ -112,13 +114,26 @@ def xyrgb(
 
 
 def _check_together(
-    image: str | None, xs: str | None, ys: str | None, where: Where, mask: str | None
+    image: str | None,
+    xs: str | None,
+    ys: str | None,
+    where: Where,
+    mask: str | None,
+    threshold: float | None,
+    noise: float | None,
 ) -> None:
     paths = {"xs": xs, "ys": ys, "mask": mask}
     given = [f"dataset.{key}={path}" for key, path in paths.items() if path is not None]
     given += [f"dataset.where={where}"] if where != "opaque" else []
+    given += [] if threshold is None else [f"dataset.threshold={threshold}"]
     if image is None and given:
         raise UserError(f"{given[0]} is for a picture, but there is none; give dataset.image=PATH")
+    if image is not None and noise is not None:
+        raise UserError(f"dataset.noise={noise} is for the drawn π, but there is a picture; drop either")
+    if where == "everywhere" and threshold is not None:
+        raise UserError(
+            f"dataset.threshold={threshold} chooses pixels, but where={where} takes all; drop either"
+        )
     if (xs is None) != (ys is None):
         missing = "xs" if xs is None else "ys"
         raise UserError(f"{given[0]} needs its other half; give dataset.{missing}=PATH too")

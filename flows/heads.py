@@ -18,9 +18,9 @@ class Plateaus(NamedTuple):
     r"""A mixture of K plateaus, each a uniform whose edges are blurred by a logistic.
 
     With u = (z - μ)/s, a component of centre μ, scale s and breadth b has
-    p(z) = (σ(u + b/2) - σ(u - b/2)) / (b·s): flat over b·s, exponential beyond. Divided by the mass that it
-    has between the ends, 0 beyond them. Its distribution function has a closed inverse, that of the mixture
-    hasn't.
+    p(z) = (σ(u + b/2) - σ(u - b/2)) / (b·s): flat over b·s, exponential beyond. It is divided by the mass
+    that it has between the ends, where z has to lie. Its distribution function has a closed inverse, that
+    of the mixture hasn't.
 
     Shapes: each (..., K).
     """

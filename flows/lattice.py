@@ -7,6 +7,7 @@ uniformly over their cells, of which it gives E[log p(x + u·quantum)] ≤ log P
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import final
 
 import torch
@@ -30,7 +31,7 @@ def dequantise(x: Tensor, spec: Spec, generator: torch.Generator | None = None) 
     """
     if spec.quantum is None:
         return x
-    step = torch.tensor([q or 0.0 for q in spec.quantum], dtype=x.dtype, device=x.device)
+    step = _steps(spec.quantum, x.dtype, x.device)
     slack = torch.maximum(SNAP * step, ROUNDING * torch.finfo(x.dtype).eps * x.abs())
     u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     # clear of both ends, so that neither rounding nor `quantise` carries a point into another cell
@@ -62,6 +63,25 @@ def quantise(x: Tensor, spec: Spec) -> Tensor:
     return torch.stack(columns, -1)
 
 
+@cache  # made once: to copy it to a device at each step would make the host wait
+def _steps(quantum: tuple[float | None, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Step of each feature, 0 where it has none (D,)."""
+    return torch.tensor([step or 0.0 for step in quantum], dtype=dtype, device=device)
+
+
+def within(x: Tensor, spec: Spec) -> Tensor:
+    """Whether each example lies in a cell of the lattice, bool (...): `quantise` moves others into one.
+
+    Shapes: x (..., D).
+    """
+    inside = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
+    for place, step in enumerate(spec.quantum or ()):
+        if step is not None:
+            low, high = spec.ends(place)
+            inside = inside & (x[..., place] >= low) & (x[..., place] < high)
+    return inside
+
+
 def log_cell(spec: Spec) -> float | None:
     """Log-volume of a lattice cell, which turns a density into a probability; None unless all is lattice."""
     if spec.quantum is None or None in spec.quantum:
@@ -71,7 +91,7 @@ def log_cell(spec: Spec) -> float | None:
 
 @final
 class OnLattice(Density):
-    """A density whose draws are brought back onto the lattice; log_prob stays that of spread points.
+    """A density whose draws are brought back onto the lattice; a point has that of its cell's middle.
 
     Args:
         density: Of points spread over their cells.
@@ -84,7 +104,10 @@ class OnLattice(Density):
         self.spec = spec
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        return self.density.log_prob(x, context)
+        corner = quantise(x, self.spec)
+        steps = _steps(self.spec.quantum or (None,) * x.shape[-1], x.dtype, x.device)
+        found = self.density.log_prob(torch.where(steps > 0, corner + steps / 2, x), context)
+        return torch.where(within(x, self.spec), found, -torch.inf)
 
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None

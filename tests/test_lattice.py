@@ -88,4 +88,13 @@ def test_a_density_on_the_lattice_draws_there():
     draws, plain = (d.sample(100, None, torch.Generator().manual_seed(0)) for d in (density, raw))
     assert torch.equal(draws[:, 0], (plain[:, 0] / 0.5).floor() * 0.5)
     assert torch.equal(draws[:, 1], plain[:, 1])
-    assert torch.equal(density.log_prob(plain), raw.log_prob(plain))
+    middles = torch.stack((draws[:, 0] + 0.25, draws[:, 1]), 1)
+    assert torch.equal(density.log_prob(draws), raw.log_prob(middles))
+    assert torch.equal(density.log_prob(plain), raw.log_prob(middles))
+
+
+def test_a_density_on_the_lattice_is_zero_beyond_it():
+    spec = Spec(("a",), (1,), quantum=(0.5,), support=((0.0, 1.0),))
+    density = OnLattice(StandardNormal((1,)), spec)
+    inside = density.log_prob(torch.tensor([[-0.1], [0.0], [0.5], [1.0]])).isfinite()
+    assert inside.tolist() == [False, True, True, False]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Levels = tuple[str, ...] | None
 
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
+TRUTH = {"True": "1", "False": "0"}  # however they are written: spreadsheets save TRUE
+
 
 class Rows(NamedTuple):
     """A table, and what a model makes of it.
@@ -68,7 +71,7 @@ def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), ga
         spec: What an example is.
         dtype: What the model computes in, where numbers have to be finite.
         new: Columns that the table is to be given, and may not have yet.
-        gaps: Whether cells of x may be empty.
+        gaps: Whether cells of x may be missing: empty, or one of the marks that training reads so.
 
     Raises: UserError that names the column, the first row that is wrong (from 1), its cell, and how many are.
     """
@@ -80,7 +83,7 @@ def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), ga
     if table.empty:
         raise UserError(f"{path}: a header without rows")
     cells = {str(name): column for name, column in table.items()}
-    empty = [torch.tensor((cells[name].str.strip() == "").to_numpy(dtype=bool)) for name in spec.names]
+    empty = [torch.tensor(cells[name].str.strip().isin(MISSING).to_numpy(dtype=bool)) for name in spec.names]
     try:
         x = [
             _numbers(cells[name], kind, levels, dtype, hole if gaps else None)
@@ -188,10 +191,11 @@ def _numbers(
     import pandas as pd
 
     if levels is not None:
-        numbers = cells.map({level: code for code, level in enumerate(levels)}.get)
+        named = cells.str.capitalize() if {*levels} == TRUTH.keys() else cells
+        numbers = named.map({level: code for code, level in enumerate(levels)}.get)
     else:
-        truth = {"True": "1", "true": "1", "False": "0", "false": "0"} if kind == "bool" else {}
-        numbers = pd.to_numeric(cells.replace(truth), errors="coerce")
+        plain = cells.where(~cells.str.capitalize().isin(TRUTH), cells.str.capitalize().map(TRUTH))
+        numbers = pd.to_numeric(plain if kind == "bool" else cells, errors="coerce")
     values = torch.tensor(pd.Series(numbers, dtype=float).to_numpy())
     wrong = ~values.to(dtype).isfinite()
     if optional is not None:

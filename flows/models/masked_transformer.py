@@ -131,6 +131,8 @@ class MaskedTransformer(AnySubset):
 
     def _context(self, context: Tensor | None, batch: tuple[int, ...]) -> Tensor:
         """The memory that is always there: (N, 1, W)."""
+        if (context is None) != (self.given is None):
+            raise ValueError("a context is needed" if context is None else "this model takes no context")
         memory = self.always.expand(math.prod(batch), 1, -1)
         if self.given is None or self.normaliser is None or context is None:
             return memory

@@ -15,7 +15,6 @@ from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 def mixture_autoregressive(
     spec: Spec,
-    layers: PositiveInt = 1,
     components: PositiveInt = 6,
     narrowest: Narrow = 5e-4,
     width: PositiveInt = 128,
@@ -26,22 +25,20 @@ def mixture_autoregressive(
 ) -> Flow:
     """Rescale, then carry each feature, given those before it, to a standard Gaussian by a mixture's law.
 
-    One layer is the chain rule with a mixture for each feature, which can have edges and plateaus; a further
-    one does the same, in the opposite order, to what is left. To score costs a call of each layer's net, to
-    sample one for each feature and a bisection.
+    It is the chain rule with a mixture for each feature, which can have edges and plateaus. To score costs
+    one call of the net, to sample one for each feature and a bisection.
 
     Args:
         spec: What the data is.
-        layers: Autoregressive transforms.
         components: Plateaus in each feature's mixture.
         narrowest: Least scale of an edge, in a bounded feature's range or another's standard deviations.
-        width: Units of each conditioner's layers.
-        depth: Residual blocks of each conditioner.
-        octaves: Sine features of a conditioner's inputs.
-        dropout: Share of their hidden units that is left out in training.
-        order: All names, in the order in which the first layer takes the features; None for that of the data.
+        width: Units of the net's layers.
+        depth: Residual blocks of the net.
+        octaves: Sine features of its inputs.
+        dropout: Share of its hidden units that is left out in training.
+        order: All names, in the order in which features are taken; None for that of the data.
 
-    Raises: UserError if x isn't a vector, or the order isn't one of its names.
+    Raises: UserError if x isn't a vector, the net is too narrow, or the order isn't one of the names.
     References: Huang et al. 2018, Neural autoregressive flows, arXiv:1804.00779.
 
     >>> flow = mixture_autoregressive(Spec(names=("a", "b", "c"), shape=(3,)))
@@ -51,16 +48,13 @@ def mixture_autoregressive(
     if len(spec.shape) != 1:
         raise UserError(f"model=mixture_autoregressive needs vectors; this dataset has {spec.shape}")
     (features,), (context,) = spec.shape, spec.context_shape or (0,)
-    first = torch.arange(features) if order is None else spec.places(order, "model.order")
-    transforms = []
-    for layer in range(layers):
-        turn = first if layer % 2 == 0 else first.flip(0)
-        closed = bounded(spec) if layer == 0 else torch.zeros(features, dtype=torch.bool)
-        cumulative = Cumulative(Head(closed, components, narrowest))
-        net = MADE(turn.argsort(), cumulative.params, context, width, depth, octaves, dropout)
-        transforms.append(Autoregressive(turn, net, cumulative))
+    if width < features:
+        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
+    turn = torch.arange(features) if order is None else spec.places(order, "model.order")
+    cumulative = Cumulative(Head(bounded(spec), components, narrowest))
+    net = MADE(turn.argsort(), cumulative.params, context, width, depth, octaves, dropout)
     return Flow(
-        Compose([Rescale(spec), *transforms]),
+        Compose([Rescale(spec), Autoregressive(turn, net, cumulative)]),
         StandardNormal(spec.shape),
         Standardize(spec.context_shape) if spec.context_shape else None,
     )

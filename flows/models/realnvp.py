@@ -22,6 +22,8 @@ def realnvp(
 ) -> Flow:
     """Standardise, then `layers` affine couplings whose masks alternate, onto a standard Gaussian.
 
+    Bounded features go by their logit first.
+
     Args:
         spec: What the data is; two features or more.
         layers: Couplings.

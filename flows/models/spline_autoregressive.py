@@ -9,13 +9,13 @@ from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MADE
 from flows.transforms import Autoregressive, Probit, Rescale, Spline, Standardize, bounded
-from flows.types import Fraction, Octaves, PositiveFloat, PositiveInt
+from flows.types import Bins, Fraction, Octaves, PositiveFloat, PositiveInt
 
 
 def spline_autoregressive(
     spec: Spec,
     layers: PositiveInt = 2,
-    bins: PositiveInt = 16,
+    bins: Bins = 16,
     width: PositiveInt = 128,
     depth: PositiveInt = 2,
     octaves: Octaves = 3,
@@ -38,7 +38,7 @@ def spline_autoregressive(
         dropout: Share of their hidden units that is left out in training.
         reach: Half the interval of a spline of an unbounded feature, in standard deviations.
 
-    Raises: UserError if x isn't a vector.
+    Raises: UserError if x isn't a vector, or the nets are too narrow.
     References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
 
     >>> flow = spline_autoregressive(Spec(names=("a", "b", "c"), shape=(3,)))
@@ -48,6 +48,8 @@ def spline_autoregressive(
     if len(spec.shape) != 1:
         raise UserError(f"model=spline_autoregressive needs vectors; this dataset has {spec.shape}")
     (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    if width < features:
+        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
     closed = bounded(spec)
     transforms = []
     for layer in range(layers):

@@ -7,13 +7,13 @@ from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MLP, Activation
 from flows.transforms import Coupling, Probit, Rescale, Spline, Standardize, alternating, bounded
-from flows.types import Fraction, PositiveFloat, PositiveInt
+from flows.types import Bins, Fraction, PositiveFloat, PositiveInt
 
 
 def spline_coupling(
     spec: Spec,
     layers: PositiveInt = 6,
-    bins: PositiveInt = 8,
+    bins: Bins = 8,
     width: PositiveInt = 128,
     depth: PositiveInt = 2,
     activation: Activation = "relu",

@@ -27,6 +27,7 @@ class MADE(nn.Module):
         dropout: Share of the hidden units that is left out in training.
 
     Shapes: x (..., D); context (..., C) or None; result (..., params * D), parameter by parameter.
+    Raises: ValueError if there are fewer units than features.
     References: Germain et al. 2015, MADE, arXiv:1502.03509.
 
     >>> MADE(torch.arange(3), params=4)(torch.zeros(7, 3)).shape
@@ -45,6 +46,8 @@ class MADE(nn.Module):
     ) -> None:
         super().__init__()
         features = len(rank)
+        if width < features:
+            raise ValueError(f"{width} units can't tell {features} features apart; give as many at least")
         self.waves = Waves(octaves)
         # a unit of degree k sees features of rank below k; degree 0 sees the context alone
         hidden = torch.arange(width) % features

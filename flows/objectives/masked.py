@@ -47,13 +47,15 @@ class Masked(Objective):
         return {"model": model}
 
     def noise(self, player: str, batch: Batch, generator: torch.Generator) -> Noise:
+        if self._factors.device != batch.x.device:  # once; in the loss it would wait for the device each time
+            self._factors = self._factors.to(batch.x)
         rank = torch.rand(batch.x.shape, generator=generator, device=batch.x.device)
         return {"given": rank.unsqueeze(-2) < rank.unsqueeze(-1)}
 
     def loss(self, player: str, nets: Nets, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         model = cast("AnySubset", nets["model"])
         terms = -model.conditionals(batch.x, noise["given"], batch.context)
-        loss = (terms * self._factors.to(terms)).sum(-1).mean()
+        loss = (terms * self._factors).sum(-1).mean()
         return loss, {"nll": terms.sum(-1).mean()}
 
     def validate(self, nets: Nets, batch: Batch, noise: Noise) -> dict[str, Tensor]:

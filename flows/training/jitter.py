@@ -31,18 +31,17 @@ class Jitter:
     torch.Size([7, 2])
     """
 
-    def __init__(self, scale: float, batch: Batch, spec: Spec) -> None:
-        self.std = scale * batch.x.std(0, correction=0)
+    def __init__(self, scale: float, batch: Batch, spec: Spec, device: torch.device | str = "cpu") -> None:
+        self.std = (scale * batch.x.std(0, correction=0)).to(device)
         self.bounded = spec.support is not None
         ends = [spec.ends(feature) for feature in range(spec.shape[0])] if self.bounded else []
-        self.low, self.high = torch.tensor(ends or [(-math.inf, math.inf)], dtype=batch.x.dtype).T
+        self.low, self.high = torch.tensor(ends or [(-math.inf, math.inf)], dtype=batch.x.dtype).to(device).T
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        moved = x + self.std.to(x) * noise
+        moved = x + self.std * noise
         if not self.bounded:
             return moved
-        low, high = self.low.to(x), self.high.to(x)
-        moved = torch.where(moved < low, 2 * low - moved, moved)
-        moved = torch.where(moved > high, 2 * high - moved, moved)
-        return moved.clamp(low, high)  # for what has been thrown beyond both
+        moved = torch.where(moved < self.low, 2 * self.low - moved, moved)
+        moved = torch.where(moved > self.high, 2 * self.high - moved, moved)
+        return moved.clamp(self.low, self.high)  # for what has been thrown beyond both

@@ -38,7 +38,7 @@ class Run:
         players: The nets that are trained, by name.
         stream: Where batches come from.
         generator: Draws the objective's noise, and what spreads a lattice; on the players' device.
-        spec: What the examples are; None where they lie on no lattice.
+        spec: What the examples are; None for no lattice.
         jitter: Noise on what is trained on; None for none.
     """
 
@@ -144,5 +144,6 @@ class Run:
 def _process_generator(device: torch.device) -> torch.Generator:
     """The one that dropout draws from: torch lets a net have no other."""
     if device.type == "cuda":
-        return torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return torch.cuda.default_generators[index]
     return torch.default_generator

@@ -42,7 +42,8 @@ def carry_out(
         run, validation = _stand(config, model, dataset, trainer, runtime, folder)
         run.steps = _budget(run, validation, trainer, folder, extended)
         if logger.describe:
-            print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
+            with run.players["model"].averaged():  # no dropout, which would draw from what the run draws from
+                print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
         if not trainer.done(run):
             known = {"seed": config["seed"], "data_hash": data_hash, "spec": dataset.spec._asdict()}
             folder.claim(config, {**facts(runtime), **known}, run.step, run.steps)

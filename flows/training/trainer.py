@@ -120,7 +120,7 @@ class Trainer:
         order = torch.Generator().manual_seed(seed)
         noise = torch.Generator(runtime.device).manual_seed(seed + 1)
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
-        jitter = Jitter(self.jitter, everything, dataset.spec) if self.jitter else None
+        jitter = Jitter(self.jitter, everything, dataset.spec, runtime.device) if self.jitter else None
         return Run(self.objective, players, stream, noise, dataset.spec, jitter)
 
     def budget(self, run: Run, validation: Validation) -> int:

@@ -17,8 +17,8 @@ class Cumulative(Elementwise):
     r"""z = Φ⁻¹(F(x; θ)), F the distribution function of a mixture: what follows it becomes standard Gaussian.
 
     The inverse has no closed form and is found by bisection; its gradient is that of the implicit function.
-    Where F or 1 - F is too small for a number to hold, z stays at an end, some 13 or 37 (float64): the
-    log-density is right there too, but x isn't found again.
+    Where F or 1 - F is too small for a number to hold, z stays at an end, some 13 or 37 (float64), and x
+    isn't found again. The log-slope makes up for that under a standard Gaussian: it belongs right before one.
 
     Args:
         head: The mixture, given θ.

@@ -59,6 +59,6 @@ class Affine(Elementwise):
         log_scale, shift = self._unpack(theta)
         return (z - shift) * torch.exp(-log_scale), -log_scale
 
-    def _unpack(self, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
+    def _unpack(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = theta.chunk(2, dim=-1)
         return raw.tanh() * self.bound, shift

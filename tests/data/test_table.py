@@ -242,7 +242,7 @@ def test_rows_are_named_as_the_file_counts_them_after_some_are_dropped(tmp_path)
         ([k / 8 for k in range(20)], ["columns a and b are equal in all rows", "infinite"]),
         ([-0.0, *(k / 8 for k in range(1, 20))], ["columns a and b are equal in all rows"]),
         ([1e39, *range(19)], ["column b, row 1: 1e+39 is beyond ±1e+38", "rescale"]),
-        ([*range(19), -(2**24) - 1], ["column b, row 20: -16777217 is beyond ±16777216", "offset"]),
+        ([*range(19), -(2**15) - 1], ["column b, row 20: -32769 is beyond ±32768", "offset"]),
         ([1e9 + k / 8 for k in range(20)], ["column b extends over 2.4 about 1e+09", "offset"]),
     ],
 )

@@ -160,7 +160,8 @@ def test_where_chooses_the_pixels(tmp_path, policy, threshold):
         "mask": (bright & visible)[::-1],
         "everywhere": np.ones_like(bright),
     }[policy]
-    arguments = {**picture, **mask, "where": policy, "threshold": threshold}
+    chosen = {} if policy == "everywhere" else {"threshold": threshold}
+    arguments = {**picture, **mask, **chosen, "where": policy}
     if expected.any():
         assert pixels(xyrgb(**arguments, n=2000), 3, 2) == where(expected)
     else:
@@ -326,3 +327,11 @@ def test_points_are_on_the_lattice_and_their_cells_in_the_support(case):
     assert (spread >= low).all() and (spread < high).all()
     half = x + torch.tensor(spec.quantum, dtype=torch.float64) / 2
     assert torch.equal(quantise(half, spec), x)
+
+
+def test_what_would_change_nothing_is_refused(tmp_path):
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+    assert "dataset.noise=20.0 is for the drawn π" in refusal(image=path, noise=20.0)
+    assert "dataset.threshold=0.4 is for a picture" in refusal(threshold=0.4)
+    assert "where=everywhere takes all" in refusal(image=path, where="everywhere", threshold=0.4)

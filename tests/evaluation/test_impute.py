@@ -50,6 +50,16 @@ def flow(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def flow_of_table(tmp_path_factory):
+    """Two columns of floats, under a masked transformer."""
+    folder = tmp_path_factory.mktemp("floats")
+    rows = [f"{k * 0.37 % 1:.4f},{k * 0.61 % 1:.4f}" for k in range(300)]
+    (folder / "floats.csv").write_text("a,b\n" + "\n".join(rows) + "\n")
+    composed.run(folder / "run", "dataset=table", f"dataset.path={folder / 'floats.csv'}", *TINY, *SMALL)
+    return folder / "run"
+
+
 def impute(run: Path, **options):
     perform({"task": "impute", "run": str(run), **options})
 
@@ -130,7 +140,8 @@ def test_what_is_observed_matters(picture, tmp_path):
         ({}, "give either observed="),
         ({"observed": {"x": 0.1}, "input": "in.csv"}, "give either observed="),
         ({"observed": {"z": 0.1}}, "observed.z: no such feature"),
-        ({"observed": {"x": 1.5}}, "observed.x=1.5: out of its range, 0 to 1"),
+        ({"observed": {"x": 1.5}}, "observed.x=1.5: out of its range, 0 to 0.996667"),
+        ({"observed": {"r": 1.0039}}, "observed.r=1.0039: out of its range, 0 to 1"),
         ({"observed": {"x": "left"}}, "observed.x=left: expected a finite number"),
         ({"observed": {"x": 0.1}, "context": [1.0]}, "context=[1.0]: this run's contexts are []"),
         ({"observed": {"x": 0.1}, "output": "out.txt"}, "give a name that ends in .csv"),
@@ -142,6 +153,24 @@ def test_what_does_not_fit_is_refused_in_one_line(picture, options, said):
         impute(picture, **options)
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_table_out_of_range_is_refused(picture, tmp_path):
+    (tmp_path / "in.csv").write_text("x,y,r,g,b\n0.3,0.5,,,\n0.3,0.5,NA,5.0,\n")
+    with pytest.raises(
+        UserError, match=r"column g, row 2: 5 is out of its range, 0 to 1\.00392 \(1 of 2 rows\)"
+    ):
+        impute(picture, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_marks_of_what_is_missing_are_filled_in_no_more_digits_than_the_model_has(flow_of_table, tmp_path):
+    (tmp_path / "in.csv").write_text("a,b\n0.1,NA\nnull,0.2\n")
+    impute(flow_of_table, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
+    filled = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert filled.notna().all(axis=None)
+    assert filled.a[0] == "0.1"
+    assert max(len(cell.lstrip("-").replace(".", "").lstrip("0")) for cell in (filled.b[0], filled.a[1])) <= 9
 
 
 def test_an_unknown_level_is_refused(pets):

@@ -217,3 +217,12 @@ def test_what_can_not_work_is_refused(options, said):
 def test_one_feature_is_enough():
     net = model(Spec(names=("a",), shape=(1,)), orders=1)
     assert net.log_prob(net.sample(5)).shape == (5,)
+
+
+def test_a_context_is_needed_where_there_is_one_and_refused_where_there_is_none():
+    given = Spec(names=("a", "b"), shape=(2,), context_names=("c",), context_shape=(1,))
+    x, context = torch.zeros(3, 2), torch.zeros(3, 1)
+    with pytest.raises(ValueError, match="a context is needed"):
+        masked_transformer(given, width=8, heads=2, layers=1).log_prob(x)
+    with pytest.raises(ValueError, match="takes no context"):
+        masked_transformer(Spec(("a", "b"), (2,)), width=8, heads=2, layers=1).log_prob(x, context)

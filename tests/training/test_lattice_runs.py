@@ -78,7 +78,7 @@ def whole(tmp_path_factory):
 
 
 def test_a_run_carried_on_ends_with_the_same_bits(whole, tmp_path):
-    """As if killed at step 10 of 20: its last checkpoint is all that is left."""
+    """As if killed at step 10 of 20, and told to describe itself besides."""
     folder = tmp_path / "run"
     composed.run(folder, *SHORT, "trainer.max_steps=20", "trainer.keep=4")
     for path in checkpoint.steps(folder / "checkpoints" / "last"):
@@ -86,7 +86,7 @@ def test_a_run_carried_on_ends_with_the_same_bits(whole, tmp_path):
             for file in path.iterdir():
                 file.unlink()
             path.rmdir()
-    composed.run(folder, *SHORT, "trainer.max_steps=20", "trainer.keep=4")
+    composed.run(folder, *SHORT, "trainer.max_steps=20", "trainer.keep=4", "logger.describe=true")
     ends = [checkpoint.read(f / "checkpoints" / "last" / "00000020").tensors for f in (whole, folder)]
     for player, tensors in ends[0].items():
         for name, value in tensors.items():

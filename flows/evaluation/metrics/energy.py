@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -26,8 +26,8 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 def floor(
     pair: Callable[[torch.Generator], tuple[Tensor, Tensor]], generator: torch.Generator, redraws: int = 9
 ) -> float:
-    """Median energy distance between two clouds of one distribution, drawn afresh by `pair`."""
-    return median(energy_distance(*pair(generator)) for _ in range(redraws))
+    """Mean energy distance between two clouds of one distribution, drawn afresh by `pair`."""
+    return fmean(energy_distance(*pair(generator)) for _ in range(redraws))
 
 
 def gaussian_distance(z: Tensor, generator: torch.Generator) -> tuple[float, float]:

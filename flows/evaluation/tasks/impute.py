@@ -82,9 +82,10 @@ def impute(
         if context is not None:
             raise UserError("context: with input=, contexts are columns of the table; leave it out")
         rows = read(Path(input), spec, place(model)[1], gaps=True)
+        _check_range(rows.x, spec, input)
         ready(path.parent)
         filled = _fill(model, rows.x, rows.empty, rows.context, spec, generator)
-        table = _written(rows.table, frame(filled, None, spec), rows.empty, spec)
+        table = _written(rows.table, frame(filled.to(place(model)[1]), None, spec), rows.empty, spec)
         said = ""
         done = f"{int(rows.empty.sum()):,} cells of {len(table):,} rows filled"
     warn(opened.warnings)
@@ -101,9 +102,23 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
         place = spec.names.index(name)
         values[name] = _number(name, value, spec.levels[place] if spec.levels else None)
         low, high = spec.ends(place)
-        if not low <= values[name] <= high:
-            raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {high:g}")
+        step = spec.quantum[place] if spec.quantum else None
+        last = high if step is None else high - step  # of a lattice, a point and not the end of its cell
+        if not low <= values[name] <= last + (step or 0.0) / 2:
+            raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {last:g}")
     return [*values.values()]
+
+
+def _check_range(x: Tensor, spec: Spec, path: str) -> None:
+    for column, name in enumerate(spec.names):
+        low, high = spec.ends(column)
+        wrong = (x[:, column] < low) | (x[:, column] > high)
+        if bool(wrong.any()):
+            row = int(wrong.nonzero()[0])
+            raise UserError(
+                f"{path}: column {name}, row {row + 1}: {x[row, column]:g} is out of its range, {low:g} to "
+                f"{high:g} ({int(wrong.sum())} of {len(x)} rows)"
+            )
 
 
 def _number(name: str, value: float | str | bool, levels: tuple[str, ...] | None) -> float:
@@ -134,7 +149,7 @@ def _fill(
 ) -> Tensor:
     """x (N, D) with what is hidden drawn, float64: rows that lack the same features go together."""
     device, dtype = place(model)
-    spread = dequantise(x, spec, generator).to(device, dtype)
+    spread = dequantise(quantise(x, spec), spec, generator).to(device, dtype)
     filled = x.clone()
     for pattern in hidden.unique(dim=0):
         rows = (hidden == pattern).all(1).nonzero()[:, 0]

@@ -16,7 +16,7 @@ from flows.evaluation.blocks import examples, log_prob, place
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tables import read
 from flows.evaluation.tasks.files import ending, ready, warn, write
-from flows.lattice import dequantise, quantise
+from flows.lattice import dequantise, quantise, within
 from flows.types import Seed
 
 NEW = ("log_prob", "log_prob_quantile")
@@ -81,14 +81,4 @@ def _scores(density: Density, batch: Batch, spec: Spec, generator: torch.Generat
     corner = quantise(batch.x, spec)
     points = [batch._replace(x=dequantise(corner, spec, generator)) for _ in range(SPREAD)]
     scores = torch.stack([log_prob(density, each) for each in points]).logsumexp(0) - math.log(SPREAD)
-    return scores.where(_within(batch.x, spec), -math.inf)
-
-
-def _within(x: Tensor, spec: Spec) -> Tensor:
-    """Whether each row (N,) lies in a cell of the lattice: `quantise` moves the others into one."""
-    inside = torch.ones(len(x), dtype=torch.bool)
-    for column, step in enumerate(spec.quantum or ()):
-        if step is not None:
-            low, high = spec.ends(column)
-            inside &= (x[:, column] >= low) & (x[:, column] < high)
-    return inside
+    return scores.where(within(batch.x, spec), -math.inf)
