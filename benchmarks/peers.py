@@ -1,7 +1,7 @@
 """Densities that others' code trains, wrapped so that our judge can measure them as it measures ours.
 
 A peer gets its own recipe: Adam-like optimizer and cosine, fresh dequantisation at each step, early stopping
-on the validation part. What was tuned, on seeds 100 and 101 and validation alone, is what `benchmarks.tuning` tries.
+on the validation part. What was tuned, on seeds 100 and 101 and validation alone: `benchmarks.tuning`.
 """
 
 from __future__ import annotations
