@@ -231,10 +231,13 @@ class Compose(Transform):
         return x, total
 
     def initialise(self, batch: Batch) -> None:
-        x = batch.x
-        for transform in self:
+        first, *rest = self
+        first.initialise(batch)
+        x, before = batch.x, first
+        for transform in rest:  # what the last makes of all the data nobody asks
+            x, _ = before(x, batch.context)
             transform.initialise(Batch(x, batch.context))
-            x, _ = transform(x, batch.context)
+            before = transform
 
 
 @final

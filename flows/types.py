@@ -8,6 +8,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what every generator takes
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]  # a decay, a dropout: 0 means none, 1 would leave nothing
 Octaves = Annotated[int, Field(ge=0, le=16)]  # beyond, single precision has no phase left
 Narrow = Annotated[float, Field(ge=1e-5, le=0.5)]  # least scale of an edge

@@ -10,8 +10,8 @@ def main(names: list[str]) -> None:
     import zoo
 
     for name in names:
-        density = zoo.model(name, 3, 2)
-        x, c = zoo.data(3, 2, 64, seed=1)
+        density = zoo.model(name, *zoo.example(name))
+        x, c = zoo.data(*zoo.example(name), n=64, seed=1)
         results = []
         compiled = torch.compile(density.log_prob, fullgraph=True, backend="aot_eager")
         for function in (density.log_prob, compiled):

@@ -10,6 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import train
+from flows.config import build
+from flows.core import Dataset
 
 
 def configuration(*overrides: str) -> dict[str, Any]:
@@ -17,6 +19,11 @@ def configuration(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(zoo.CONF), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     return config
+
+
+def dataset(*overrides: str) -> Dataset:
+    """The dataset that train.py would build."""
+    return build(configuration(*overrides)["dataset"], "dataset")
 
 
 def run(folder: Path, *overrides: str) -> None:

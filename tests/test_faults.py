@@ -45,8 +45,8 @@ FAULTS = {
     ),
     "mask swapped in one direction": Fault(
         "flows/transforms/partition.py",
-        "(second, first) if self.swapped else (first, second), dim=-1",
-        "(first, second) if self.swapped else (second, first), dim=-1",
+        "(second, first) if self.swapped else (first, second), dim=self.axis",
+        "(first, second) if self.swapped else (second, first), dim=self.axis",
         "tests/test_zoo.py::test_inverse_both_ways",
     ),
     "masks that don't alternate": Fault(
@@ -199,6 +199,42 @@ FAULTS = {
         "duel.drawn[: statistic.draws]",
         "duel.drawn[:1]",
         "tests/evaluation/test_judge.py::test_scores_are_means_over_draws_and_floors_over_redraws",
+    ),
+    "mixing counted in cells that aren't mixed": Fault(
+        "flows/transforms/mixing.py",
+        "sign * self.cells *",
+        "sign * self.whole.numel() *",
+        "tests/transforms/test_fields.py::test_ladj_is_autodiffs_both_ways",
+    ),
+    "absent cells coupled": Fault(
+        "flows/models/conditional_flow.py",
+        "if bool(present.all()):",
+        "if True:",
+        "tests/models/test_conditional_flow.py::test_inverse_both_ways",
+    ),
+    "the coarser level's ladj dropped": Fault(
+        "flows/transforms/level.py",
+        "torch.cat((coarse, rest), -3), total + ladj",
+        "torch.cat((coarse, rest), -3), total",
+        "tests/test_zoo.py::test_ladj_is_autodiffs_both_ways",
+    ),
+    "blocks put together by columns": Fault(
+        "flows/transforms/squeeze.py",
+        "movedim((-5, -4), (-3, -1))",
+        "movedim((-4, -5), (-3, -1))",
+        "tests/transforms/test_fields.py::test_squeezing_only_moves_cells",
+    ),
+    "a unit for each cell": Fault(
+        "flows/transforms/standardize.py",
+        "over = (0, *range(-shared, 0))",
+        "over = (0,)",
+        "tests/transforms/test_fields.py::test_one_unit_for_each_channel",
+    ),
+    "half of the channels never moved": Fault(
+        "flows/models/conditional_flow.py",
+        "kept = first if layer % 2 == 0 else ~first",
+        "kept = first",
+        "tests/models/test_conditional_flow.py::test_both_halves_are_moved_by_turns",
     ),
 }
 

@@ -16,15 +16,22 @@ from torch.func import functional_call, stack_module_state
 from flows.config import build
 from flows.core import Flow
 
-FLOWS = [name for name in zoo.MODELS if isinstance(zoo.model(name), Flow)]
-CASES = [(2, 0), (2, 3), (3, 0), (5, 2), (8, 0)]
+ALL = [*zoo.MODELS, *zoo.FIELDS]
+FLOWS = [name for name in ALL if isinstance(zoo.model(name, *zoo.example(name)), Flow)]
+VECTORS = [(2, 0), (2, 3), (3, 0), (5, 2), (8, 0)]
+GRIDS = [((1, 2, 2), 0), ((1, 8, 8), 2), ((1, 7, 9), 1), ((3, 5, 4), 0), ((2, 2, 5), 3)]
+CASES = [
+    pytest.param(name, shape, context, id=f"{name}-{shape}-{context}")
+    for name in FLOWS
+    for shape, context in (GRIDS if name in zoo.FIELDS else VECTORS)
+]
 
 
-def points(features: int, context: int, n: int = 64) -> tuple[torch.Tensor, torch.Tensor | None]:
-    return zoo.data(features, context, n, seed=1)
+def points(shape: zoo.Shape, context: int, n: int = 64) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return zoo.data(shape, context, n, seed=1)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_yaml_lists_every_argument_and_its_default(name):
     config = zoo.node("model", name)
     module, _, attribute = config.pop("_target_").rpartition(".")
@@ -33,25 +40,23 @@ def test_yaml_lists_every_argument_and_its_default(name):
     assert config == defaults
 
 
-@pytest.mark.parametrize(("features", "context"), CASES)
-@pytest.mark.parametrize("name", FLOWS)
-def test_inverse_both_ways(name, features, context):
-    flow = zoo.as_flow(zoo.model(name, features, context))
-    x, c = points(features, context)
+@pytest.mark.parametrize(("name", "shape", "context"), CASES)
+def test_inverse_both_ways(name, shape, context):
+    flow = zoo.as_flow(zoo.model(name, shape, context))
+    x, c = points(shape, context)
     z, ladj = flow.transform(x, c)
     back, ladj_back = flow.transform.inverse(z, c)
     torch.testing.assert_close(back, x, atol=1e-8, rtol=1e-8)
     torch.testing.assert_close(ladj_back, -ladj, atol=1e-8, rtol=1e-8)
-    z = torch.randn(64, features, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    z = torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     there, _ = flow.transform.inverse(z, c)
     torch.testing.assert_close(flow.transform(there, c)[0], z, atol=1e-8, rtol=1e-8)
 
 
-@pytest.mark.parametrize(("features", "context"), CASES)
-@pytest.mark.parametrize("name", FLOWS)
-def test_ladj_is_autodiffs_both_ways(name, features, context):
-    transform = zoo.as_flow(zoo.model(name, features, context)).transform
-    x, c = points(features, context, 8)
+@pytest.mark.parametrize(("name", "shape", "context"), CASES)
+def test_ladj_is_autodiffs_both_ways(name, shape, context):
+    transform = zoo.as_flow(zoo.model(name, shape, context)).transform
+    x, c = points(shape, context, 8)
     z, ladj = transform(x, c)
     torch.testing.assert_close(ladj, zoo.jacobian_ladj(transform, x, c), atol=1e-9, rtol=1e-9)
     _, ladj = transform.inverse(z, c)
@@ -103,10 +108,10 @@ def test_samples_follow_the_density(name):
     assert chi2.sf(float(statistic), int(busy.sum()) - 1) > 1e-4
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_parameter_gets_a_gradient(name):
-    density = zoo.model(name, 3, 2)
-    x, c = points(3, 2)
+    density = zoo.model(name, *zoo.example(name))
+    x, c = points(*zoo.example(name))
     (-density.log_prob(x, c).mean()).backward()
     for key, p in density.named_parameters():
         assert p.grad is not None, key
@@ -114,22 +119,22 @@ def test_every_parameter_gets_a_gradient(name):
         assert p.grad.abs().max() > 0, key
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_reloaded_weights_give_the_same_density(name):
-    density, other = zoo.model(name, 3, 2, seed=0), zoo.model(name, 3, 2, seed=5)
-    x, c = points(3, 2)
+    density, other = (zoo.model(name, *zoo.example(name), seed=seed) for seed in (0, 5))
+    x, c = points(*zoo.example(name))
     assert not torch.equal(density.log_prob(x, c), other.log_prob(x, c))
     other.load_state_dict(density.state_dict())
     assert torch.equal(density.log_prob(x, c), other.log_prob(x, c))
     draws = [m.sample(5, c, torch.Generator().manual_seed(0)) for m in (density, other)]
-    assert draws[0].shape == (5, 64, 3)
+    assert draws[0].shape == (5, *x.shape)
     assert torch.equal(*draws)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_context_matters_and_neighbours_do_not(name):
-    density = zoo.model(name, 3, 2)
-    x, c = points(3, 2)
+    density = zoo.model(name, *zoo.example(name))
+    x, c = points(*zoo.example(name))
     assert c is not None
     together = density.log_prob(x, c)
     assert not torch.allclose(together, density.log_prob(x, c + 1))
@@ -139,16 +144,16 @@ def test_context_matters_and_neighbours_do_not(name):
 def test_compiled_equals_eager():
     """In a process of its own: the type checks of the other tests can't be compiled."""
     script = Path(__file__).with_name("compiled.py")
-    done = subprocess.run([sys.executable, script, *zoo.MODELS], capture_output=True, text=True, cwd=zoo.ROOT)
+    done = subprocess.run([sys.executable, script, *ALL], capture_output=True, text=True, cwd=zoo.ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == zoo.MODELS
+    assert done.stdout.split() == ALL
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # attention has no batching rule yet
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_vmapped_over_members_equals_each_alone(name):
-    members = [zoo.model(name, 3, 2, seed=seed) for seed in range(3)]
-    x, c = points(3, 2)
+    members = [zoo.model(name, *zoo.example(name), seed=seed) for seed in range(3)]
+    x, c = points(*zoo.example(name))
     parameters, buffers = stack_module_state(list(members))
 
     class Score(torch.nn.Module):
@@ -168,10 +173,10 @@ def test_vmapped_over_members_equals_each_alone(name):
     torch.testing.assert_close(batched, alone, atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_float32_and_meta(name):
-    density = zoo.model(name, 3, 2)
-    x, c = points(3, 2)
+    density = zoo.model(name, *zoo.example(name))
+    x, c = points(*zoo.example(name))
     assert c is not None
     exact = density.log_prob(x, c)
     single = density.float()
@@ -183,24 +188,26 @@ def test_float32_and_meta(name):
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_rsample_is_the_inverse_with_its_density(name):
-    flow = zoo.as_flow(zoo.model(name, 3, 2))
-    _, c = points(3, 2)
-    noise = torch.randn(64, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    flow = zoo.as_flow(zoo.model(name, *zoo.example(name)))
+    like, c = points(*zoo.example(name))
+    noise = torch.randn(like.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x, log_q = flow.rsample(noise, c)
     torch.testing.assert_close(log_q, flow.log_prob(x, c), atol=1e-8, rtol=1e-8)
     torch.testing.assert_close(flow.latent(x, c)[0], noise, atol=1e-8, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_likelihood_is_in_the_units_of_the_data(name):
     """A model of data in other units must lose log |scale| a feature, and nothing else."""
-    batch = zoo.data(3)
+    shape, _ = zoo.example(name)
+    batch = zoo.data(shape)
     config = zoo.node("model", name)
     values = []
     for scale in (1.0, 1000.0):
         torch.manual_seed(0)
-        density = build(config, "model", spec=zoo.spec(3)).double()
+        density = build(config, "model", spec=zoo.spec(shape)).double()
         with torch.no_grad():
             density.initialise(batch._replace(x=batch.x * scale))
             values.append(density.log_prob(batch.x * scale).mean())
-    torch.testing.assert_close(values[0] - values[1], 3 * torch.tensor(1000.0).log().double())
+    features = batch.x[0].numel()
+    torch.testing.assert_close(values[0] - values[1], features * torch.tensor(1000.0).log().double())

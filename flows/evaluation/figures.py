@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
 from flows.evaluation.blocks import examples, place, samples, some_contexts, spread
+from flows.evaluation.field_figures import field_figures
 from flows.evaluation.plots import (
     coloured_panels,
     component_panels,
@@ -37,8 +38,7 @@ def training_figures(
 ) -> dict[str, Figure]:
     """What can be seen of a model, by name; only what makes sense for it and its data.
 
-    Always the same points and the same draws, so that figures of one run compare. Data that isn't
-    vectors has none.
+    Always the same points and the same draws, so that figures of one run compare.
 
     Args:
         model: In evaluation mode, on any device.
@@ -50,7 +50,7 @@ def training_figures(
     """
     spec = dataset.spec
     if len(spec.shape) != 1:
-        return {}
+        return field_figures(model, dataset, part, seed)
     (features,) = spec.shape
     here, cpu = torch.Generator(place(model)[0]).manual_seed(seed), torch.Generator().manual_seed(seed)
     batch = _on_cpu(examples(dataset, part, points, cpu))

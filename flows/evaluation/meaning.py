@@ -16,6 +16,11 @@ PARTS = (
     "train",
     "train_floor",
     "train_floor_99",
+    "exact",
+    "exact_low",
+    "exact_high",
+    "climatology",
+    "interpolation",
 )
 """What a key's parts end in: `nll_low` belongs to `nll`."""
 
@@ -53,6 +58,45 @@ MEANINGS = {
         "nats",
         "Mean of log p_true − log p_model over the test points: what is lost against the true density. "
         "Zero is perfect; an interval wholly below zero is a bug.",
+    ),
+    "nll_per_dim": Meaning(
+        "Negative log-likelihood, each",
+        "nats",
+        "The same by cell and channel, so that fields of any size compare.",
+    ),
+    "nll_gap": Meaning(
+        "KL to the truth, each", "nats", "What is lost against the true density, by cell and channel."
+    ),
+    "crps": Meaning(
+        "CRPS",
+        "data units",
+        "Continuous ranked probability score of fifty members, cell by cell: the error of a forecast that "
+        "says how sure it is. Lower is better; the floor is where 99 of 100 ensembles of the true law lie.",
+    ),
+    "energy_score": Meaning(
+        "Energy score",
+        "data units",
+        "The same of whole fields, by the root of their size: members that are right in each cell but not "
+        "together score worse.",
+    ),
+    "mae": Meaning("Mean error", "data units", "Mean distance of the ensemble's mean from what came true."),
+    "rmse": Meaning("Root mean square error", "data units", "The same, squared before it is averaged."),
+    "spread_skill": Meaning(
+        "Spread over skill",
+        "ratio",
+        "Spread of the members over the error of their mean, corrected for their number. 1 is right; below "
+        "it the model is surer than it should be.",
+    ),
+    "rank_chi2_p": Meaning(
+        "Ranks",
+        "p-value",
+        "Whether what came true has every rank among the members alike, in one cell of each case (χ²). Small "
+        "means that it hasn't.",
+    ),
+    "log_spectral_distance": Meaning(
+        "Distance of spectra",
+        "dB",
+        "Root mean square, over wave numbers, between the power of members and of what came true.",
     ),
     "nll_order_spread": Meaning(
         "Spread over orders",
@@ -169,6 +213,8 @@ class Row(NamedTuple):
         floor: What a perfect model scores; its mean, or mean and 99th percentile, or range.
         train: The value against training points.
         train_floor: What a perfect model scores there, where that isn't the floor.
+        climatology: What training fields score, whatever the context.
+        interpolation: What the context scores, taken for the field.
     """
 
     key: str
@@ -178,6 +224,8 @@ class Row(NamedTuple):
     floor: str
     train: str
     train_floor: str
+    climatology: str = ""
+    interpolation: str = ""
 
 
 def meaning(key: str) -> Meaning:
@@ -215,18 +263,21 @@ def rows(metrics: Mapping[str, float]) -> list[Row]:
     for key in (key for key in metrics if key not in parts):
         given = {part: number(metrics[f"{key}_{part}"]) for part in PARTS if f"{key}_{part}" in metrics}
         floor = _range(given, "floor", "floor_99") or _range(given, "floor_low", "floor_high")
+        exact = ", ".join(filter(None, (given.get("exact"), _range(given, "exact_low", "exact_high"))))
+        floor = floor or exact
         train_floor = _range(given, "train_floor", "train_floor_99")
         interval, train = _range(given, "low", "high"), given.get("train", "")
-        table.append(Row(key, meaning(key), number(metrics[key]), interval, floor, train, train_floor))
+        simple = (given.get("climatology", ""), given.get("interpolation", ""))
+        row = Row(key, meaning(key), number(metrics[key]), interval, floor, train, train_floor, *simple)
+        table.append(row)
     return table
 
 
 def text(metrics: Mapping[str, float]) -> str:
     """The table for a terminal, one metric a line, columns aligned; those that nothing fills are left out."""
-    lines = [("metric", "value", "95 % interval", "floor", "train", "train floor")]
-    lines += [
-        (row.key, row.value, row.interval, row.floor, row.train, row.train_floor) for row in rows(metrics)
-    ]
+    head = ("metric", "value", "95 % interval", "floor", "train", "train floor")
+    lines = [(*head, "climatology", "interpolation")]
+    lines += [(row.key, *row[2:]) for row in rows(metrics)]
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     return "\n".join(

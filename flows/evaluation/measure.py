@@ -11,6 +11,7 @@ import torch
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Sampler, Spec
 from flows.evaluation.blocks import conditionals, examples, latent, log_prob, some_contexts, spread
 from flows.evaluation.copying import suspicions
+from flows.evaluation.ensembles import judge_fields
 from flows.evaluation.judge import FEWEST, judge
 from flows.evaluation.meaning import PARTS
 from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, truth_ratio
@@ -53,8 +54,10 @@ def measure(
     test, train = examples(dataset, "test", points, generator), None
     if dataset.source("train") is not None:
         train = examples(dataset, "train", points, generator)
-    cells = _cells(test, spec, generator)
     metrics = {"test_points": float(len(test.x))}
+    if len(spec.shape) > 1:
+        return _fields(model, dataset, test, train, metrics, generator)
+    cells = _cells(test, spec, generator)
     if isinstance(model, Density):
         metrics |= _likelihood(model, truth, cells, generator)
         if train is not None:
@@ -72,6 +75,26 @@ def measure(
         if truth is not None:
             metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
     return Measured(metrics, _warnings(metrics) + suspicions(metrics, min(len(test.x), pairs)))
+
+
+def _fields(
+    model: Sampler,
+    dataset: Dataset,
+    test: Batch,
+    train: Batch | None,
+    metrics: dict[str, float],
+    generator: torch.Generator,
+) -> Measured:
+    """What is measured of fields: likelihood, in all and by cell and channel, and ensembles."""
+    truth, size = dataset.truth, math.prod(dataset.spec.shape)
+    if isinstance(model, Density):
+        metrics |= _likelihood(model, truth, test, generator)
+        for whole, each in (("nll", "nll_per_dim"), ("kl_to_truth", "nll_gap")):
+            ends = [end for end in ("", "_low", "_high", "_floor") if f"{whole}{end}" in metrics]
+            metrics |= {f"{each}{end}": metrics[f"{whole}{end}"] / size for end in ends}
+    pool = test.x if train is None else train.x
+    metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator)
+    return Measured(metrics, _warnings(metrics))
 
 
 def _cells(batch: Batch, spec: Spec, generator: torch.Generator) -> Batch:
@@ -161,7 +184,7 @@ def _warnings(metrics: dict[str, float]) -> list[str]:
             f"lost_draws = {metrics['lost_draws']:.1e}: this share of draws isn't finite, so they are not "
             "compared with data; look for overflow in the model's sample"
         )
-    elif "c2st" not in metrics:
+    elif not {"c2st", "crps"} & metrics.keys():
         lines.append(
             f"draws are not compared with data: that needs {FEWEST} test and training points or more"
         )

@@ -16,7 +16,10 @@ from flows.evaluation.plots.style import INK
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADLINES = ("kl_to_truth", "nll", "mmd", "sample_energy_distance", "c2st", "memorisation_z")
+HEADLINES = (
+    *("nll_gap", "crps", "spread_skill", "log_spectral_distance"),
+    *("kl_to_truth", "nll", "mmd", "sample_energy_distance", "c2st", "memorisation_z"),
+)
 TILES = 4  # as many as stand in a row
 
 TITLES = {
@@ -30,6 +33,9 @@ TITLES = {
     "histograms": "Each feature alone",
     "corner": "Features in pairs",
     "components": "Principal components",
+    "fields": "Fields",
+    "spectra": "Spectra",
+    "ranks": "Ranks",
 }
 CAPTIONS = {
     "loss": "Scores while training, on training batches and on the validation part; likelihoods in nats. "
@@ -42,6 +48,13 @@ CAPTIONS = {
     "ones level.",
     "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
     "samples": "Held-out points beside as many generated ones, in the data's units.",
+    "fields": "A held-out case a row: what is given of the field, the field that came true, mean and spread "
+    "of sixteen draws, and three of them. Each draw should be as rough as the truth, and differ where the "
+    "spread is wide.",
+    "spectra": "Power of held-out fields and of draws, by waves across the field. Where draws lie below, "
+    "they are too smooth at that scale.",
+    "ranks": "Where what came true stands among the draws, in a cell of each case. A bowl means draws that "
+    "lie too close together, a hill that they lie too far apart, a slope that all are too high or low.",
     "points": "Held-out points beside as many generated ones, each in its own red, green and blue, in "
     "the picture's proportions. Look for colours out of place, and for points where there should be none.",
     "picture": "All points of the data beside draws, put back into pixels: the picture's own, or larger "

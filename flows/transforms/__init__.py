@@ -5,8 +5,13 @@ from flows.transforms.bounded import Logit, Probit, Rescale, bounded, to_reals
 from flows.transforms.coupling import Coupling
 from flows.transforms.cumulative import Cumulative
 from flows.transforms.elementwise import ALL, Affine, Elementwise
+from flows.transforms.given import Given
+from flows.transforms.guided import Guided
+from flows.transforms.level import Level
+from flows.transforms.mixing import Mixing, haar
 from flows.transforms.partition import Partition, alternating
 from flows.transforms.spline import Spline
+from flows.transforms.squeeze import Squeeze
 from flows.transforms.standardize import Standardize
 
 __all__ = [
@@ -16,13 +21,19 @@ __all__ = [
     "Coupling",
     "Cumulative",
     "Elementwise",
+    "Given",
+    "Guided",
+    "Level",
     "Logit",
+    "Mixing",
     "Partition",
     "Probit",
     "Rescale",
     "Spline",
+    "Squeeze",
     "Standardize",
     "alternating",
     "bounded",
+    "haar",
     "to_reals",
 ]

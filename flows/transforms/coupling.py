@@ -22,8 +22,9 @@ class Coupling(Transform):
         mask: Features passed through unchanged, bool (D,), K of them True.
         net: Maps (..., K), (..., C) to (..., elementwise.params * (D - K)).
         elementwise: Scalar bijection of the other features.
+        axis: Where the features lie; -3 for the channels of fields.
 
-    Shapes: x, z (..., D); context (..., C) or None; ladj (...).
+    Shapes: x, z (..., D); context (..., C) or None; ladj (...). If axis is -3 all but ladj end in (H, W).
     Raises: ValueError if the mask is all True or all False.
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
@@ -35,18 +36,19 @@ class Coupling(Transform):
     (torch.Size([7, 2]), torch.Size([7]))
     """
 
-    def __init__(self, mask: Tensor, net: nn.Module, elementwise: Elementwise) -> None:
+    def __init__(self, mask: Tensor, net: nn.Module, elementwise: Elementwise, axis: int = -1) -> None:
         super().__init__()
-        self.partition = Partition(mask)
+        self.partition = Partition(mask, axis)
+        self.event = tuple(range(axis, 0))
         self.net = net
         self.elementwise = elementwise
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(x)
         moved, log_slope = self.elementwise.forward(moved, self.net(kept, context))
-        return self.partition.merge(kept, moved), log_slope.sum(-1)
+        return self.partition.merge(kept, moved), log_slope.sum(self.event)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(z)
         moved, log_slope = self.elementwise.inverse(moved, self.net(kept, context))
-        return self.partition.merge(kept, moved), log_slope.sum(-1)
+        return self.partition.merge(kept, moved), log_slope.sum(self.event)

@@ -39,6 +39,7 @@ class Affine(Elementwise):
 
     Args:
         bound: Largest |s|, in nats.
+        axis: Where the features lie; -3 for the channels of fields, x and z then being (..., D, H, W).
 
     >>> z, log_slope = Affine().forward(torch.zeros(7, 3), torch.zeros(7, 6))
     >>> z.shape, log_slope.shape
@@ -47,9 +48,10 @@ class Affine(Elementwise):
 
     params = 2
 
-    def __init__(self, bound: float = 2.0) -> None:
+    def __init__(self, bound: float = 2.0, axis: int = -1) -> None:
         super().__init__()
         self.bound = bound
+        self.axis = axis
 
     def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._unpack(theta)
@@ -60,5 +62,5 @@ class Affine(Elementwise):
         return (z - shift) * torch.exp(-log_scale), -log_scale
 
     def _unpack(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        raw, shift = theta.chunk(2, dim=-1)
+        raw, shift = theta.chunk(2, dim=self.axis)
         return raw.tanh() * self.bound, shift

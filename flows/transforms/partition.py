@@ -23,6 +23,7 @@ class Partition(nn.Module):
 
     Args:
         mask: True for the first side, bool (D,).
+        axis: Where the features lie; -3 for the channels of fields.
 
     Raises: ValueError if a side is empty.
 
@@ -35,8 +36,9 @@ class Partition(nn.Module):
     gather: Tensor
     restore: Tensor
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, axis: int = -1) -> None:
         super().__init__()
+        self.axis = axis
         first, second = mask.nonzero().flatten(), (~mask).nonzero().flatten()
         if not len(first) or not len(second):
             raise ValueError(f"a mask needs features on both sides, got {mask.tolist()}")
@@ -49,11 +51,12 @@ class Partition(nn.Module):
         self.register_buffer("restore", gather.argsort(), persistent=False)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both sides of x: (..., D) to (..., K) and (..., D - K)."""
-        front, back = (x if self.halves else x.index_select(-1, self.gather)).split(self.sizes, dim=-1)
+        """Both sides of x: D features into K and D - K."""
+        ordered = x if self.halves else x.index_select(self.axis, self.gather)
+        front, back = ordered.split(self.sizes, dim=self.axis)
         return (back, front) if self.swapped else (front, back)
 
     def merge(self, first: Tensor, second: Tensor) -> Tensor:
         """What `split` took apart."""
-        x = torch.cat((second, first) if self.swapped else (first, second), dim=-1)
-        return x if self.halves else x.index_select(-1, self.restore)
+        x = torch.cat((second, first) if self.swapped else (first, second), dim=self.axis)
+        return x if self.halves else x.index_select(self.axis, self.restore)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
@@ -11,17 +12,20 @@ from flows.core import Batch, Transform
 from flows.errors import UserError
 
 
-def fit(x: Tensor) -> tuple[Tensor, Tensor]:
+def fit(x: Tensor, shared: int = 0) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of examples (N, *shape), float64 (*shape).
+
+    The last `shared` dimensions have one for all their places, and size 1.
 
     Raises: UserError if a feature is constant or not finite.
     """
     x = x.double()  # float32 sums of large values would lose the variance
-    mean, std = x.mean(0), x.std(0, correction=0)
+    over = (0, *range(-shared, 0))
+    mean, std = x.mean(over, keepdim=True)[0], x.std(over, correction=0, keepdim=True)[0]
     if not bool((std > 0).all() & std.isfinite().all()):
         raise UserError(
-            f"training data: a constant or non-finite feature, so no unit for it: std {std.tolist()}; "
-            "use more examples, or leave the feature out"
+            "training data: a constant or non-finite feature, so no unit for it: "
+            f"std {std.flatten().tolist()}; use more examples, or leave the feature out"
         )
     return mean, std
 
@@ -32,6 +36,7 @@ class Standardize(Transform):
 
     Args:
         shape: Shape of one x.
+        shared: Last dimensions that share a mean and std; 2 for one a channel of fields.
 
     Shapes: x, z (..., *shape); ladj (...).
     Raises: UserError from `initialise` if a feature, of x or of a context, is constant or not finite.
@@ -46,13 +51,17 @@ class Standardize(Transform):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], shared: int = 0) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("std", torch.ones(shape))
+        own = len(shape) - shared
+        units = (*shape[:own], *[1] * shared)
+        self.shared = shared
+        self.cells = math.prod(shape[own:])  # that each unit serves
+        self.register_buffer("mean", torch.zeros(units))
+        self.register_buffer("std", torch.ones(units))
 
     def initialise(self, batch: Batch) -> None:
-        mean, std = fit(batch.x)
+        mean, std = fit(batch.x, self.shared)
         self.mean.copy_(mean)
         self.std.copy_(std)
 
@@ -63,4 +72,5 @@ class Standardize(Transform):
         return z * self.std + self.mean, self._ladj(z, 1)
 
     def _ladj(self, x: Tensor, sign: int) -> Tensor:
-        return (sign * self.std.log().sum()).expand(x.shape[: x.dim() - self.std.dim()])
+        ladj = self.cells * (sign * self.std.log().sum())
+        return ladj.expand(x.shape[: x.dim() - self.std.dim()])

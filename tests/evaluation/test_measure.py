@@ -1,10 +1,12 @@
 import math
+import re
 from itertools import permutations
 
 import pytest
 import torch
 from gaussians import Copier, Drawn, Wrong, gaussian
 
+from data.grf import grf
 from data.memory import InMemory
 from flows.bases import StandardNormal
 from flows.core import AnySubset, Density, Spec
@@ -12,6 +14,7 @@ from flows.errors import UserError
 from flows.evaluation.meaning import MEANINGS, meaning, rows, text
 from flows.evaluation.measure import measure
 
+FIELDS = grf(height=8, width=8, n_train=40, n_test=30)
 KL = math.log(1.5) + (1 + 0.3**2) / (2 * 1.5**2) - 0.5  # of N(0, 1) from N(0.3, 1.5²), each feature
 
 
@@ -89,7 +92,8 @@ def test_points_that_are_no_vectors():
     data.spec = Spec(("grey",), (1, 2, 2))
     data._sources = {"test": InMemory(torch.randn(100, 1, 2, 2))}
     metrics, _ = measure(StandardNormal((1, 2, 2)), data)
-    assert metrics["sample_energy_distance"] < 5 * metrics["sample_energy_distance_floor"]
+    assert metrics["spread_skill"] == pytest.approx(1, abs=0.1)
+    assert "nll_gap" not in metrics
 
 
 def test_without_a_test_part_the_truth_is_drawn_from():
@@ -281,8 +285,21 @@ def everything():
         (gaussian(9), many),
         (Regressions(torch.zeros(2, 2).double()), Drawn(gaussian(), n=100)),
         (lost, Drawn(gaussian(), n=100)),
+        (FIELDS.truth, FIELDS),
     ]
     return [measure(model, data, pairs=50).metrics for model, data in cases]
+
+
+def test_fields_are_told_by_cell_and_beside_their_references():
+    found = measure(FIELDS.truth, FIELDS)
+    assert found.warnings == []
+    assert found.metrics["nll_gap"] == found.metrics["kl_to_truth"] == 0
+    assert found.metrics["nll_per_dim"] == pytest.approx(found.metrics["nll"] / 64)
+    table = {row.key: row for row in rows(found.metrics)}
+    assert " to " in table["crps"].floor
+    assert table["crps"].climatology
+    assert table["crps"].interpolation
+    assert "climatology" in text(found.metrics)
 
 
 def test_every_metric_has_a_meaning_and_a_row():
@@ -300,7 +317,7 @@ def test_every_metric_has_a_meaning_and_a_row():
 def test_no_number_is_left_out_of_the_table():
     for metrics in everything():
         shown = rows(metrics)
-        parts = [part for row in shown for cell in row[2:] for part in cell.split(" to ") if part]
+        parts = [part for row in shown for cell in row[2:] for part in re.split(" to |, ", cell) if part]
         assert len(parts) == len(metrics)
 
 
@@ -316,8 +333,8 @@ def test_a_row_joins_what_belongs_together():
         "z_floor_high": 1.0,
     }
     first, second = rows(metrics)
-    assert first[2:] == ("0.5000", "", "0.2500 to 0.7500", "0.1250", "0.0625")
-    assert second[2:] == ("-2.0000", "", "-1.0000 to 1.0000", "", "")
+    assert first[2:] == ("0.5000", "", "0.2500 to 0.7500", "0.1250", "0.0625", "", "")
+    assert second[2:] == ("-2.0000", "", "-1.0000 to 1.0000", "", "", "", "")
 
 
 def test_the_printed_table_is_aligned_and_narrow():

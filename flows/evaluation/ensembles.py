@@ -1,0 +1,130 @@
+"""How good a model's ensembles of fields are, beside those of the law itself and of simpler forecasts."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from statistics import fmean, stdev
+
+import torch
+from torch import Tensor
+
+from flows.core import Batch, Sampler, Spec
+from flows.evaluation.blocks import place
+from flows.evaluation.metrics.ensemble import (
+    crps,
+    energy_score,
+    rank_p,
+    ranks,
+    spectral_distance,
+    spectrum,
+    spread_skill,
+)
+
+MEMBERS = 50
+NUMBERS = 2**25  # most that an ensemble of all cases holds: cases are left out beyond
+BLOCK = 2**22  # numbers drawn at once
+REPLICATIONS = 9
+T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
+
+
+def judge_fields(
+    model: Sampler,
+    truth: Sampler | None,
+    spec: Spec,
+    test: Batch,
+    train: Tensor,
+    generator: torch.Generator,
+    members: int = MEMBERS,
+) -> dict[str, float]:
+    """Scores of ensembles of the model under the contexts of the test cases.
+
+    `crps` and `energy_score` are fair to any number of members; `mae` and `rmse` are those of the ensemble's
+    mean; `spread_skill` is 1 and `rank_chi2_p` any number alike where members and truth can be exchanged;
+    `log_spectral_distance` is the decibels between the spectra of members and of the test cases.
+
+    `key_exact` is the mean over nine replications of what the law scores, on cases of its own draws under
+    the same contexts; `key_exact_low` and `_high` hold 99 % of single ones (Student's t).
+    `key_climatology` is that of an ensemble of training fields, whatever the context, and
+    `key_interpolation` that of the context's channels called as those of x, as a forecast of one
+    member: there is no spread in it. A chance has no such references.
+
+    Shapes: x (N, C, H, W); train (M, C, H, W).
+
+    Args:
+        model: What is judged, on the CPU.
+        truth: The law given the context, or None.
+        spec: What a field is.
+        test: Held-out cases.
+        train: Training fields.
+        generator: Of every draw.
+        members: Of each ensemble, two at least.
+    """
+    cells = test.x[0].numel()
+    cases = max(2, NUMBERS // (members * cells))
+    x, context = test.x[:cases].double(), None if test.context is None else test.context[:cases]
+    found = _scores(draw(model, context, len(x), members, generator), x, generator)
+    if truth is not None:
+        scores: dict[str, list[float]] = defaultdict(list)
+        for _ in range(REPLICATIONS):
+            drawn = draw(truth, context, len(x), members + 1, generator)
+            for key, value in _scores(drawn[:, 1:], drawn[:, 0], generator).items():
+                scores[key].append(value)
+        scores.pop("rank_chi2_p")  # any number alike
+        for key, values in scores.items():
+            mean, reach = fmean(values), T_995 * stdev(values) * math.sqrt(1 + 1 / len(values))
+            found |= {f"{key}_exact": mean}
+            found |= {f"{key}_exact_low": mean - reach, f"{key}_exact_high": mean + reach}
+    anywhere = torch.randint(len(train), (len(x), members), generator=generator)
+    climate = _scores(train.double()[anywhere], x, generator)
+    climate.pop("rank_chi2_p")
+    found |= {f"{key}_climatology": value for key, value in climate.items()}
+    seen = interpolation(spec, context)
+    if seen is not None:
+        error = seen.double() - x
+        mae, rmse = error.abs().mean().item(), error.square().mean().sqrt().item()
+        distance = spectral_distance(spectrum(seen.double()), spectrum(x))
+        found |= {"crps_interpolation": mae, "mae_interpolation": mae, "rmse_interpolation": rmse}
+        found["log_spectral_distance_interpolation"] = distance
+    return found
+
+
+@torch.no_grad()
+def draw(
+    sampler: Sampler, context: Tensor | None, cases: int, members: int, generator: torch.Generator
+) -> Tensor:
+    """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
+    device, dtype = place(sampler)
+    if context is None:
+        flat = sampler.sample(cases * members, None, generator).double().cpu()
+        return flat.unflatten(0, (cases, members))
+    block = max(1, BLOCK // (members * context[0].numel()))
+    drawn = [
+        sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)
+        for some in context.split(block)
+    ]
+    return torch.cat(drawn)
+
+
+def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:
+    """What the context says of x: channels `name` or `…_name`; None unless each of x has one."""
+    places = [
+        [k for k, other in enumerate(spec.context_names) if other == name or other.endswith(f"_{name}")]
+        for name in spec.names
+    ]
+    if context is None or not all(places):
+        return None
+    return context[:, [first for first, *_ in places]]
+
+
+def _scores(members: Tensor, x: Tensor, generator: torch.Generator) -> dict[str, float]:
+    error = members.mean(1) - x
+    return {
+        "crps": crps(members, x).mean().item(),
+        "energy_score": energy_score(members, x).mean().item(),
+        "mae": error.abs().mean().item(),
+        "rmse": error.square().mean().sqrt().item(),
+        "spread_skill": spread_skill(members, x),
+        "rank_chi2_p": rank_p(ranks(members, x, generator), members.shape[1]),
+        "log_spectral_distance": spectral_distance(spectrum(members), spectrum(x)),
+    }

@@ -1,0 +1,103 @@
+"""The judgement of fields: the law is acquitted, what differs from it is not."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+import pytest
+import torch
+from torch import Tensor
+
+from data.grf import grf
+from flows.core import Sampler, Spec
+from flows.evaluation.ensembles import draw, interpolation, judge_fields
+
+DATA = grf(height=16, width=16, length=3.0, channels=2, correlation=0.5, n_train=200, n_test=120)
+TEST, TRAIN = (DATA.source(part).take(slice(None)) for part in ("test", "train"))
+
+
+@final
+class Bent(Sampler):
+    """Draws of the law, changed."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def sample(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        drawn = DATA.truth.sample(n, context, generator)
+        return self.change(drawn, DATA.truth.expected(context))
+
+
+def judged(model: Sampler, seed: int = 0, members: int = 12) -> dict[str, float]:
+    generator = torch.Generator().manual_seed(seed)
+    return judge_fields(model, DATA.truth, DATA.spec, TEST, TRAIN.x, generator, members)
+
+
+def outside(found: dict[str, float], key: str) -> bool:
+    return not found[f"{key}_exact_low"] <= found[key] <= found[f"{key}_exact_high"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_law_lies_within_its_own_bands(seed):
+    found = judged(DATA.truth, seed)
+    for key in ("crps", "energy_score", "mae", "rmse", "spread_skill", "log_spectral_distance"):
+        assert not outside(found, key), key
+    assert found["rank_chi2_p"] > 0.01
+    assert found["crps"] < found["crps_interpolation"] < found["crps_climatology"]
+
+
+def test_members_that_are_too_sure_are_found_out():
+    found = judged(Bent(lambda drawn, mean: mean + 0.5 * (drawn - mean)))
+    assert outside(found, "spread_skill")
+    assert found["spread_skill"] < 0.7
+    assert found["rank_chi2_p"] < 1e-3
+    assert outside(found, "crps")
+
+
+def test_cells_that_are_right_alone_but_not_together_are_found_out():
+    """Each cell from another member: the same law in each cell, so CRPS can't tell."""
+
+    def shuffled(drawn: Tensor, _: Tensor) -> Tensor:
+        order = torch.rand(drawn.shape, generator=torch.Generator().manual_seed(0)).argsort(0)
+        return drawn.gather(0, order)
+
+    found = judged(Bent(shuffled))
+    assert not outside(found, "crps")
+    assert not outside(found, "spread_skill")
+    assert found["energy_score"] > found["energy_score_exact"]
+    assert found["log_spectral_distance"] > 3
+
+
+def test_a_shift_is_found_out():
+    found = judged(Bent(lambda drawn, _: drawn + 0.4))
+    assert outside(found, "mae")
+    assert outside(found, "rmse")
+    assert found["rank_chi2_p"] < 1e-3
+
+
+def test_without_a_law_or_a_context_there_are_fewer_references():
+    generator = torch.Generator().manual_seed(0)
+    found = judge_fields(DATA.truth, None, DATA.spec, TEST, TRAIN.x, generator, 5)
+    assert not any(key.endswith("_exact") for key in found)
+    assert {"crps_climatology", "crps_interpolation"} <= found.keys()
+    assert all(math.isfinite(value) for value in found.values())
+
+
+def test_members_are_drawn_under_the_context_of_their_case():
+    drawn = draw(DATA.truth, TEST.context[:7], 7, 400, torch.Generator().manual_seed(0))
+    assert drawn.shape == (7, 400, 2, 16, 16)
+    torch.testing.assert_close(drawn.mean(1), DATA.truth.expected(TEST.context[:7]), atol=0.2, rtol=0)
+
+
+def test_what_the_context_says_of_x_is_found_by_its_name():
+    spec = Spec(("t", "u"), (2, 4, 4), ("low_u", "height", "low_t"), (3, 4, 4))
+    context = torch.arange(3.0).reshape(1, 3, 1, 1).expand(5, 3, 4, 4)
+    found = interpolation(spec, context)
+    assert found is not None
+    assert found[0, :, 0, 0].tolist() == [2.0, 0.0]
+    assert interpolation(spec._replace(context_names=("a", "b", "low_t")), context) is None
+    assert interpolation(spec, None) is None

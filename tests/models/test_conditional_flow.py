@@ -1,0 +1,144 @@
+"""The flow for fields, given fields."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import zoo
+
+from flows.core import Spec
+from flows.errors import UserError
+from flows.models.conditional_flow import conditional_flow
+from flows.transforms import Coupling, Level
+
+CONTEXTS = {(1, 8, 8): (0, 2), (3, 8, 8): (2,), (1, 7, 9): (0, 2), (3, 7, 9): (1,)}  # channels tried
+CASES = [
+    pytest.param(shape, channels, id=f"{shape}-{channels}")
+    for shape, contexts in CONTEXTS.items()
+    for channels in contexts
+]
+
+
+def flow(shape, context=0, **settings):
+    torch.manual_seed(0)
+    found = conditional_flow(zoo.spec(shape, context), width=8, **settings).double()
+    found.initialise(zoo.data(shape, context))
+    zoo.perturb(found, 0.1, 0)
+    return found.eval()
+
+
+@pytest.mark.parametrize(("shape", "context"), CASES)
+@pytest.mark.parametrize("mixing", ["learned", "none"])
+def test_inverse_both_ways(shape, context, mixing):
+    found = flow(shape, context, mixing=mixing)
+    x, c = zoo.data(shape, context, 8, seed=1)
+    z, ladj = found.latent(x, c)
+    back, log_q = found.rsample(z, c)
+    torch.testing.assert_close(back, x, atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(log_q, found.base.log_prob(z) + ladj, atol=1e-8, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("shape", "context"), CASES)
+def test_log_q_of_samples_is_autodiffs(shape, context):
+    found = flow(shape, context)
+    _, c = zoo.data(shape, context, 2, seed=1)
+    noise = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x, log_q = found.rsample(noise, c)
+    torch.testing.assert_close(log_q, found.log_prob(x, c), atol=1e-8, rtol=1e-8)
+    ladj = zoo.jacobian_ladj(found.transform.inverse, noise, found.normalise(c))
+    torch.testing.assert_close(log_q, found.base.log_prob(noise) - ladj, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("shape", "context"), CASES)
+def test_an_example_does_not_move_with_the_rest(shape, context):
+    found = flow(shape, context)
+    x, c = zoo.data(shape, context, 8, seed=1)
+    others = torch.arange(8).view(-1, 1, 1, 1) > 0
+    changed = (x + 100 * others, None if c is None else c - 100 * others)
+    alone = (x[0], None if c is None else c[0])
+    for way in (found.latent, found.rsample):
+        for one, together in zip(way(*alone), way(*changed), strict=True):
+            torch.testing.assert_close(together[0], one, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_draws_are_those_of_their_context(context):
+    found = flow((2, 5, 6), context)
+    _, c = zoo.data((2, 5, 6), context, 4, seed=1)
+    draws = found.sample(3, c, torch.Generator().manual_seed(0))
+    assert draws.shape == ((3, 4, 2, 5, 6) if context else (3, 2, 5, 6))
+    noise = found.base.sample(3, c, torch.Generator().manual_seed(0))
+    one = found.rsample(noise[0], c)[0]
+    torch.testing.assert_close(draws[0], one, atol=1e-10, rtol=1e-10)
+
+
+def jacobian(found, shape, context):
+    x, c = zoo.data(shape, context, 1, seed=1)
+    given = None if c is None else found.normalise(c)[0]
+    full = torch.func.jacrev(lambda p: found.transform(p, given)[0])(x[0])
+    return full.reshape(x[0].numel(), -1)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 4)], ids=str)
+@pytest.mark.parametrize("context", [0, 2])
+def test_without_mixing_cells_are_independent_and_gaussian(shape, context):
+    found = flow(shape, context, mixing="none")
+    each = jacobian(found, shape, context)
+    assert torch.equal(each, each.diag().diag())
+    assert bool((each.diag() != 0).all())
+    x, c = zoo.data(shape, context, 3, seed=1)
+    x = torch.stack((x - 1, x, x + 1))
+    c = None if c is None else c.expand(3, *c.shape)
+    below, middle, above = found.latent(x, c)[0]
+    torch.testing.assert_close(above - middle, middle - below, atol=1e-10, rtol=1e-10)  # affine
+
+
+def test_with_mixing_cells_depend_on_others():
+    each = jacobian(flow((1, 8, 8), 2), (1, 8, 8), 2)
+    assert float((each != 0).double().mean()) > 0.9
+
+
+def test_both_halves_are_moved_by_turns():
+    found = conditional_flow(zoo.spec((1, 4, 4)), levels=1, layers=6, width=4)
+    corners = torch.arange(4).view(4, 1, 1)
+    couplings = [step for step in found.modules() if isinstance(step, Coupling)]
+    kept = [step.partition.split(corners)[0].flatten().tolist() for step in couplings]
+    assert kept == [[0, 1], [2, 3], [0, 2], [1, 3], [0, 3], [1, 2]]
+
+
+def test_every_cell_depends_on_the_context():
+    found = flow((1, 6, 6), 2)
+    x, c = zoo.data((1, 6, 6), 2, 1, seed=1)
+    by = torch.func.jacrev(lambda given: found.latent(x[0], given)[0])(c[0])
+    assert bool((by.abs().sum((0, 3, 4, 5)) > 0).all())
+
+
+HALVED = {(2, 2): 1, (2, 9): 1, (3, 3): 2, (9, 7): 3, (32, 32): 5}
+
+
+@pytest.mark.parametrize(("size", "levels"), HALVED.items(), ids=str)
+def test_levels_end_where_nothing_is_left_to_halve(size, levels):
+    found = conditional_flow(zoo.spec((1, *size)), levels=9, layers=1, width=4)
+    assert sum(isinstance(module, Level) for module in found.modules()) == levels
+
+
+def test_at_the_start_it_keeps_volume():
+    found = conditional_flow(zoo.spec((2, 6, 8), 1), width=8)
+    x, c = zoo.data((2, 6, 8), 1, 4)
+    z, ladj = found.latent(x.float(), c.float())
+    torch.testing.assert_close(z.square().sum((1, 2, 3)), x.float().square().sum((1, 2, 3)))
+    assert torch.equal(ladj, torch.zeros(4))
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 8), (1, 1, 8), (2, 1, 4, 4)], ids=str)
+def test_what_is_no_field_is_refused(shape):
+    with pytest.raises(UserError, match="needs fields") as refusal:
+        conditional_flow(Spec(names=("a",), shape=shape))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("context", [(3,), (2, 8, 9), (8, 8), (1, 2, 8, 8)], ids=str)
+def test_a_context_on_another_grid_is_refused(context):
+    with pytest.raises(UserError, match="on the grid of x") as refusal:
+        conditional_flow(Spec(("a",), (1, 8, 8), ("b",), context))
+    assert "\n" not in str(refusal.value)
