@@ -24,13 +24,10 @@ def crps(members: Tensor, x: Tensor) -> Tensor:
     """
     from scoringrules import crps_ensemble
 
-    found = [
-        crps_ensemble(
-            case, ensemble, m_axis=1, estimator="pwm", backend="torch"
-        )  # equal to "fair", by sorting
-        for case, ensemble in zip(x.split(CASES), members.split(CASES), strict=True)
-    ]
-    return torch.cat(found)
+    pairs = zip(x.split(CASES), members.split(CASES), strict=True)
+    # "pwm" is equal to "fair", but sorts members instead of pairing them
+    scored = [crps_ensemble(*pair, m_axis=1, estimator="pwm", backend="torch") for pair in pairs]
+    return torch.cat([torch.as_tensor(each) for each in scored])
 
 
 def energy_score(members: Tensor, x: Tensor) -> Tensor:
