@@ -115,12 +115,24 @@ def _points(medians: Iterable[Mapping[str, Any]]) -> list[str]:
         "real points reach. Every run is in `benchmarks/results/points_runs.json`.",
         "",
     ]
-    for picture in dict.fromkeys(row["picture"] for row in rows):
-        lines += [f"### {picture}: {PICTURES[picture]}", ""]
+    for picture, told in PICTURES.items():
+        lines += [f"### {picture}: {told}", ""]
         head = ("", "seeds", "training", "NLL", "above the truth", "MMD", "KL x", "KL y", "W1")
-        lines += _table(head, (_line(row) for row in rows if row["picture"] == picture))
-        lines.append("")
+        here = [row for row in rows if row["picture"] == picture]
+        lines += [*_table(head, (_line(row) for row in here)), ""]
+        for row in here:
+            lines += _besides(row)
     return lines
+
+
+def _besides(row: Mapping[str, Any]) -> list[str]:
+    """What the table has no column for."""
+    said = []
+    if row.get("nll_order_spread") is not None:
+        said.append(f"the best and the worst of all 120 orders differ by {row['nll_order_spread']:.2f} nats")
+    if row.get("colour_gap") is not None:
+        said.append(f"of colours at a place {row['colour_gap']:.3f} nats are lost")
+    return [f"- {row['contender']}: {'; '.join(said)}.", ""] if said else []
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
