@@ -63,6 +63,8 @@ def _few(arguments: list[str]) -> tuple[str, ...]:
     """What makes the dataset that a command names small."""
     if any(argument.startswith("experiment=xyrgb") for argument in arguments):
         return ("dataset.n=300",)
+    if any(argument.startswith("experiment=grf") for argument in arguments):
+        return ("dataset.n_train=64", "dataset.n_val=16", "dataset.n_test=32")
     own = any(argument in ("dataset=table", "dataset=iris") for argument in arguments)
     return () if own else FEW
 

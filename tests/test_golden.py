@@ -33,6 +33,7 @@ SHORT = (
 @pytest.mark.parametrize("name", CURVES)
 def test_golden_curve(tmp_path, name):
     toy = () if name.startswith("xyrgb") else ("dataset.n_val=500",)
+    toy = ("dataset.n_train=256", "dataset.n_val=32") if name.startswith("grf") else toy
     composed.run(tmp_path / "run", *CURVES[name], *SHORT, *toy)
     rows = read(tmp_path / "run" / "metrics.csv")
     curve = {

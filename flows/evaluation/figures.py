@@ -49,8 +49,10 @@ def training_figures(
         draws: How many points a picture is redrawn from.
     """
     spec = dataset.spec
-    if len(spec.shape) != 1:
+    if len(spec.shape) == 3:
         return field_figures(model, dataset, part, seed)
+    if len(spec.shape) != 1:
+        return {}
     (features,) = spec.shape
     here, cpu = torch.Generator(place(model)[0]).manual_seed(seed), torch.Generator().manual_seed(seed)
     batch = _on_cpu(examples(dataset, part, points, cpu))

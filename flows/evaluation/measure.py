@@ -55,7 +55,7 @@ def measure(
     if dataset.source("train") is not None:
         train = examples(dataset, "train", points, generator)
     metrics = {"test_points": float(len(test.x))}
-    if len(spec.shape) > 1:
+    if len(spec.shape) == 3:
         return _fields(model, dataset, test, train, metrics, generator)
     cells = _cells(test, spec, generator)
     if isinstance(model, Density):

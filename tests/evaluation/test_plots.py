@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import flows.evaluation
+from data.grf import grf
 from data.memory import InMemory
 from data.toys import moons
 from flows.bases import StandardNormal
@@ -584,8 +585,29 @@ def test_training_figures_of_a_density_that_is_no_flow():
 
 def test_training_figures_of_arrays_are_none():
     data = Drawn(gaussian())
-    data.spec = data.spec._replace(shape=(1, 2, 2))
+    data.spec = data.spec._replace(shape=(2, 2))
     assert training_figures(gaussian(), data) == {}
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_training_figures_of_fields(channels):
+    data = grf(height=12, width=8, channels=channels, n_train=4, n_val=10, n_test=4)
+    figures = training_figures(data.truth, data)
+    each = {"fields"} if channels == 1 else {"fields_x0", "fields_x1"}
+    assert figures.keys() == {*each, "spectra", "ranks"}
+    for name in each:
+        titles = [axes.get_title(loc="left") for axes in figures[name].axes]
+        assert titles[:7] == ["given", "truth", "mean", "spread", "draw 1", "draw 2", "draw 3"]
+        images = [axes.images[0] for axes in figures[name].axes[:7]]
+        assert all(image.get_array().shape == (12, 8) for image in images)
+        scales = {image.get_clim() for image, title in zip(images, titles, strict=False) if title != "spread"}
+        assert len(scales) == 1
+        (bar, spread) = [axes.get_ylabel() for axes in figures[name].axes[21:]]
+        assert spread == f"spread of {bar}"
+    assert len(figures["spectra"].axes) == channels
+    for axes in figures["spectra"].axes:
+        assert [line.get_label() for line in axes.lines] == ["real", "generated"]
+        assert axes.get_xlabel() == "waves per field"
 
 
 def test_figures_of_one_run_compare():
