@@ -269,6 +269,7 @@ def test_a_planted_fault_is_caught(tmp_path, name):
     assert not passes(tmp_path, fault.caught_by)
 
 
+@pytest.mark.slow  # the suite itself runs these tests; this adds that they pass in a copy
 def test_the_copy_without_a_fault_passes(tmp_path):
     copy(tmp_path)
     assert passes(tmp_path, *dict.fromkeys(fault.caught_by for fault in FAULTS.values()))

@@ -22,7 +22,7 @@ from flows.evaluation.metrics.ensemble import (
 )
 
 MEMBERS = 50
-NUMBERS = 2**25  # most that an ensemble of all cases holds: cases are left out beyond
+NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
 BLOCK = 2**20  # numbers drawn at once
 REPLICATIONS = 9
 T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
