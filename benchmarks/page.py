@@ -112,7 +112,8 @@ def _points(medians: Iterable[Mapping[str, Any]]) -> list[str]:
         "5,000 points (x, y, r, g, b), 3,500 to train on, 500 to validate, 1,000 to test; medians over",
         "seeds, each of weights and data alike. NLL is in nats and data units; W1 the mean over",
         "coordinates. MMD, KL and W1 compare 1,000 draws with the test points, means over 3, 9 and 9",
-        "times; in brackets what other real points reach. Every run is in `benchmarks/results/points_runs.json`.",
+        "times; in brackets what other real points reach. Every run is in",
+        "`benchmarks/results/points_runs.json`.",
         "",
     ]
     for picture, told in PICTURES.items():
