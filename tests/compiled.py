@@ -1,6 +1,7 @@
-"""Compile the log-density of each model named, whole; compare it and its gradients with eager ones."""
+"""Compile, whole, the log-density of each model named, and both losses of a GAN; compare with eager ones."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +21,32 @@ def main(names: list[str]) -> None:
         for eager, ours in zip(*results, strict=True):
             torch.testing.assert_close(ours, eager, atol=1e-10, rtol=1e-10)
         print(name)
+
+    adversaries()
+
+
+def adversaries() -> None:
+    """The critic's loss holds a gradient, so its own is a second one."""
+    import zoo
+
+    from flows.nets import Critic
+    from flows.objectives import WGANGP
+
+    shape = (2, 4, 5), 3
+    flow, batch = zoo.model("conditional_flow", *shape), zoo.data(*shape, n=8)
+    objective = WGANGP(partial(Critic, width=8, depth=2))
+    nets = objective.players(flow, zoo.spec(*shape), batch)
+    compiled = torch.compile(objective.loss, fullgraph=True, backend="aot_eager")
+    for player, net in nets.items():
+        noise = objective.noise(player, nets, batch, torch.Generator().manual_seed(0))
+        results = []
+        for function in (objective.loss, compiled):
+            loss, _ = function(player, nets, batch, noise)
+            gradients = torch.autograd.grad(loss, [*net.parameters()], materialize_grads=True)
+            results.append((loss.detach(), *gradients))
+        for eager, ours in zip(*results, strict=True):
+            torch.testing.assert_close(ours, eager, atol=1e-10, rtol=1e-10)
+        print(f"WGANGP.{player}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 from data.toy import Toy
 from data.toys import moons
 from flows.models.realnvp import realnvp
-from flows.objectives import Likelihood
+from flows.objectives import Likelihood, Objective
 from flows.training.monitor import Logger, Monitor
 from flows.training.run import Run
 from flows.training.runtime import Runtime
@@ -26,9 +26,9 @@ def dataset(seed: int = 0, labels: bool = False) -> Toy:
     return moons(n_train=512, n_val=128, n_test=128, seed=seed, labels=labels)
 
 
-def trainer(lr: float = 1e-2, **options: Any) -> Trainer:
+def trainer(lr: float = 1e-2, objective: Objective | None = None, **options: Any) -> Trainer:
     options = {"batch_size": 64, "max_steps": 40, "validate_every": 10, "checkpoint_every": 10} | options
-    return Trainer(Likelihood(), partial(torch.optim.AdamW, lr=lr, fused=True), **options)
+    return Trainer(objective or Likelihood(), partial(torch.optim.AdamW, lr=lr, fused=True), **options)
 
 
 def start(trainer: Trainer, seed: int = 0) -> tuple[Run, Validation]:

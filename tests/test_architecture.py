@@ -19,7 +19,7 @@ MAY = {
     "transforms": {"core", "heads", "nets"} | FLOOR,
     "models": {"core", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
-    "objectives": {"core"} | FLOOR,
+    "objectives": {"core", "transforms"} | FLOOR,
     "training": {"core", "lattice", "objectives", "config"} | FLOOR,
     "sweeps": {"core", "objectives", "training", "config"} | FLOOR,
     "evaluation": {"core", "lattice", "training", "config"} | FLOOR,  # reads what training saves

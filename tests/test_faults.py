@@ -236,6 +236,36 @@ FAULTS = {
         "kept = first",
         "tests/models/test_conditional_flow.py::test_both_halves_are_moved_by_turns",
     ),
+    "critic taught that draws are data": Fault(
+        "flows/objectives/wgan_gp.py",
+        "loss = self.penalty * penalty - wasserstein",
+        "loss = self.penalty * penalty + wasserstein",
+        "tests/objectives/test_wgan_gp.py::test_the_critics_loss_of_a_critic_of_known_slope",
+    ),
+    "flow driven away from data": Fault(
+        "flows/objectives/wgan_gp.py",
+        "adversarial = -functional_call(critic, held, (fake, batch.context)).mean()",
+        "adversarial = functional_call(critic, held, (fake, batch.context)).mean()",
+        "tests/objectives/test_wgan_gp.py::test_the_critic_alone_teaches_the_flow_where_data_lies",
+    ),
+    "penalty of the batch's slope": Fault(
+        "flows/objectives/wgan_gp.py",
+        "(torch.linalg.vector_norm(slopes.flatten(1), dim=1) - 1).square().mean()",
+        "(torch.linalg.vector_norm(slopes) - 1).square()",
+        "tests/objectives/test_wgan_gp.py::test_the_penalty_is_that_of_each_examples_own_slope",
+    ),
+    "batch norm in the critic": Fault(
+        "flows/nets/critic.py",
+        "yield nn.GroupNorm(1, 2 * width)",
+        "yield nn.BatchNorm2d(2 * width)",
+        "tests/objectives/test_wgan_gp.py::test_an_examples_score_density_and_draw_are_its_own",
+    ),
+    "critic in the units of the data": Fault(
+        "flows/objectives/wgan_gp.py",
+        "return self.units(x)[0], context",
+        "return x, context",
+        "tests/objectives/test_wgan_gp.py::test_units_of_the_data_dont_matter",
+    ),
 }
 
 COPIED = ("flows", "data", "conf", "tests", "train.py", "evaluate.py", "pyproject.toml")

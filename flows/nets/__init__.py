@@ -2,6 +2,7 @@
 
 from flows.nets.attention import Lookup
 from flows.nets.conv import ConvNet, Padding, Reduce
+from flows.nets.critic import Critic
 from flows.nets.made import MADE
 from flows.nets.masked import Masked
 from flows.nets.mlp import MLP, Activation
@@ -13,6 +14,7 @@ __all__ = [
     "MLP",
     "Activation",
     "ConvNet",
+    "Critic",
     "Lookup",
     "Masked",
     "Padding",

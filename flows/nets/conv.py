@@ -44,10 +44,10 @@ class ConvNet(nn.Module):
         padding: Padding = "circular",
     ) -> None:
         super().__init__()
-        self.first = _Conv(inputs, width, padding)
+        self.first = Conv(inputs, width, padding)
         self.guide = nn.Conv2d(context, width, 1, bias=False) if context else None
         self.blocks = nn.Sequential(*(_Block(width, padding) for _ in range(depth)))
-        self.last = _Conv(width, outputs, padding)
+        self.last = Conv(width, outputs, padding)
         for p in self.last.parameters():
             nn.init.zeros_(p)
 
@@ -94,23 +94,27 @@ class Reduce(nn.Module):
 class _Block(nn.Module):
     def __init__(self, width: int, padding: Padding) -> None:
         super().__init__()
-        self.inner, self.outer = _Conv(width, width, padding), _Conv(width, width, padding)
+        self.inner, self.outer = Conv(width, width, padding), Conv(width, width, padding)
 
     def forward(self, h: Tensor) -> Tensor:
         return h + self.outer(F.silu(self.inner(F.silu(h))))
 
 
 @final
-class _Conv(nn.Conv2d):
-    def __init__(self, inputs: int, outputs: int, padding: Padding) -> None:
-        super().__init__(inputs, outputs, 3, padding=1, padding_mode=padding)
+class Conv(nn.Conv2d):
+    """A 3 × 3 convolution of images (N, C, H, W) to ⌈H/stride⌉ × ⌈W/stride⌉."""
+
+    def __init__(self, inputs: int, outputs: int, padding: Padding, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, padding=1, padding_mode=padding)
 
     def forward(self, input: Tensor) -> Tensor:
         if self.padding_mode != "circular":
             return super().forward(input)
         # as F.pad does, in half the time
         rows = torch.cat((input[..., -1:, :], input, input[..., :1, :]), -2)
-        return F.conv2d(torch.cat((rows[..., -1:], rows, rows[..., :1]), -1), self.weight, self.bias)
+        return F.conv2d(
+            torch.cat((rows[..., -1:], rows, rows[..., :1]), -1), self.weight, self.bias, self.stride
+        )
 
 
 def _images(x: Tensor) -> Tensor:

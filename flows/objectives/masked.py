@@ -37,7 +37,7 @@ class Masked(Objective):
         self.weights = weights or {}
         self._factors = torch.ones(())
 
-    def players(self, model: Sampler, spec: Spec) -> dict[str, nn.Module]:
+    def players(self, model: Sampler, spec: Spec, examples: Batch) -> dict[str, nn.Module]:
         for name in self.weights:
             if name not in spec.names:
                 key = "trainer.objective.weights."
@@ -46,7 +46,7 @@ class Masked(Objective):
             self._factors = torch.tensor([self.weights.get(name, 1.0) for name in spec.names])
         return {"model": model}
 
-    def noise(self, player: str, batch: Batch, generator: torch.Generator) -> Noise:
+    def noise(self, player: str, nets: Nets, batch: Batch, generator: torch.Generator) -> Noise:
         if self._factors.device != batch.x.device:  # once; in the loss it would wait for the device each time
             self._factors = self._factors.to(batch.x)
         rank = torch.rand(batch.x.shape, generator=generator, device=batch.x.device)

@@ -25,14 +25,14 @@ class Objective(ABC):
     needs: ClassVar[type[Sampler]]
     """What the model must be able to do."""
 
-    cycle: ClassVar[tuple[str, ...]] = ("model",)
+    cycle: tuple[str, ...] = ("model",)
     """The player of each turn of one step, such as ("critic",) * 5 + ("model",)."""
 
-    def players(self, model: Sampler, spec: Spec) -> dict[str, nn.Module]:
-        """The nets that are trained; "model" is the one that is kept."""
+    def players(self, model: Sampler, spec: Spec, examples: Batch) -> dict[str, nn.Module]:
+        """The nets that are trained; "model", fitted to the examples already, is the one that is kept."""
         return {"model": model}
 
-    def noise(self, player: str, batch: Batch, generator: torch.Generator) -> Noise:
+    def noise(self, player: str, nets: Nets, batch: Batch, generator: torch.Generator) -> Noise:
         """Draw what `loss` will need: nothing, unless the objective says otherwise."""
         return {}
 

@@ -97,8 +97,9 @@ class Run:
 
     def diverged_at(self) -> int | None:
         """The step of the first non-finite loss or gradient, or None."""
-        bad = [player.diverged_at() for player in self.players.values()]
-        return min((at for at in bad if at is not None), default=None)
+        bad = {name: player.diverged_at() for name, player in self.players.items()}
+        turns = {name: self.objective.cycle.count(name) for name in bad}
+        return min((at // turns[name] for name, at in bad.items() if at is not None), default=None)
 
     def judge(self, score: float) -> bool:
         """Note a validation score; whether it is the best yet (a NaN never is)."""

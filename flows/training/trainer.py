@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from flows.core import Batch, Dataset, Sampler, Source, Spec
@@ -25,7 +26,9 @@ from flows.training.schedule import Decay, Schedule
 from flows.training.stream import Stream
 from flows.training.validation import Validation
 from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+from flows.wording import choose
 
+Own = Mapping[Literal["lr", "clip_norm"], PositiveFloat]
 _STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
 
 
@@ -49,8 +52,9 @@ class Trainer:
         patience: Validations without a new best before stopping; null for never.
         checkpoint_every: Steps between checkpoints; null for each epoch.
         keep: How many of the last checkpoints stay.
+        players: What single players have of their own, by name.
 
-    Raises: UserError if there is no budget.
+    Raises: UserError if there is no budget, or from `start` if the objective has no such player.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Trainer:
         patience: PositiveInt | None = None,
         checkpoint_every: PositiveInt | None = None,
         keep: PositiveInt = 1,
+        players: Mapping[str, Own] | None = None,
     ) -> None:
         if max_steps is None and max_epochs is None and max_seconds is None:
             raise UserError(
@@ -89,6 +94,7 @@ class Trainer:
         self.patience = patience
         self.checkpoint_every = checkpoint_every
         self.keep = keep
+        self.players = players or {}
 
     def start(
         self,
@@ -112,16 +118,25 @@ class Trainer:
         else:
             fill(model, weights)
             model.to(runtime.dtype)
-        nets = self.objective.players(model, dataset.spec)
-        players = {
-            name: Player(net.to(runtime.device), self.optimizer, self.clip_norm, self.ema)
-            for name, net in nets.items()
-        }
+        nets = self.objective.players(model, dataset.spec, everything)
+        players = self._players({name: net.to(runtime.device) for name, net in nets.items()})
         order = torch.Generator().manual_seed(seed)
         noise = torch.Generator(runtime.device).manual_seed(seed + 1)
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
         jitter = Jitter(self.jitter, everything, dataset.spec, runtime.device) if self.jitter else None
         return Run(self.objective, players, stream, noise, dataset.spec, jitter)
+
+    def _players(self, nets: Mapping[str, nn.Module]) -> dict[str, Player]:
+        for name in self.players:
+            if name not in nets:
+                key = "trainer.players."
+                raise UserError(f"{key}{name}: no such player; {choose(name, nets, 'players', key)}")
+        players = {}
+        for name, net in nets.items():
+            own = self.players.get(name, {})
+            optimizer = partial(self.optimizer, lr=own["lr"]) if "lr" in own else self.optimizer
+            players[name] = Player(net, optimizer, own.get("clip_norm", self.clip_norm), self.ema)
+        return players
 
     def budget(self, run: Run, validation: Validation) -> int:
         """Steps until the first limit."""
@@ -158,7 +173,7 @@ class Trainer:
         """One update of the player whose turn it is."""
         name = self.objective.cycle[run.turn % len(self.objective.cycle)]
         batch = run.draw()
-        noise = self.objective.noise(name, batch, run.generator)
+        noise = self.objective.noise(name, run.nets, batch, run.generator)
         loss, logs = self.objective.loss(name, run.nets, batch, noise)
         run.players[name].step(loss, self.schedule(run.step, run.steps))
         run.tally(logs)
@@ -197,11 +212,12 @@ class Trainer:
     def _rehearse(self, run: Run, validation: Validation, seconds: float) -> float:
         """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
         before = run.state()
-        for _ in range(10):
+        cycle = len(self.objective.cycle)
+        for _ in range(max(10, cycle)):
             self.take_turn(run)
         run.means()  # waits for the device
         turns, begin = 0, time.perf_counter()
-        while turns < 5 or time.perf_counter() - begin < seconds:
+        while turns < max(5, cycle) or turns % cycle or time.perf_counter() - begin < seconds:
             self.take_turn(run)
             turns += 1
         run.means()
@@ -210,7 +226,7 @@ class Trainer:
         validation(run)
         look = time.perf_counter() - begin
         run.restore(before)
-        return turn * len(self.objective.cycle) + look / self.validate_every
+        return turn * cycle + look / self.validate_every
 
 
 def _everything(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batch:

@@ -44,7 +44,7 @@ class Validation:
         with run.players["model"].averaged():
             for start in range(0, len(self.source), self.block):
                 batch = run.spread(self.source.take(slice(start, start + self.block)), generator)
-                noise = run.objective.noise("model", batch, generator)
+                noise = run.objective.noise("model", run.nets, batch, generator)
                 for name, score in run.objective.validate(run.nets, batch, noise).items():
                     sums[name] = sums.get(name, 0.0) + float(score.double().sum())
         scores = {name: total / len(self.source) for name, total in sums.items()}

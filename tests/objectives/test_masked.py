@@ -23,7 +23,7 @@ def net() -> AnySubset:
 
 def objective(weights: dict[str, PositiveFloat] | None = None) -> Masked:
     masked = Masked(weights)
-    masked.players(net(), SPEC)
+    masked.players(net(), SPEC, zoo.data(3, 2))
     return masked
 
 
@@ -41,7 +41,7 @@ def test_over_all_orders_the_loss_is_the_mean_of_their_nlls():
 
 def test_every_order_is_drawn_alike():
     batch = Batch(torch.zeros(6000, 3))
-    given = objective().noise("model", batch, torch.Generator().manual_seed(0))["given"]
+    given = objective().noise("model", {}, batch, torch.Generator().manual_seed(0))["given"]
     assert given.shape == (6000, 3, 3)
     assert not given.diagonal(dim1=1, dim2=2).any()
     counts = given.flatten(1).unique(dim=0, return_counts=True)[1]
