@@ -1,6 +1,6 @@
 """Measure all, keep the numbers in benchmarks/results/, write BENCHMARKS.md.
 
-`python -m benchmarks.bench steps` (or moons, startup, attention, points) measures that alone.
+`python -m benchmarks.bench steps` (or another of MEASURES) measures that alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attention, moons, points, startup, steps
+from benchmarks import adversary, attention, fields, moons, points, startup, steps
 from benchmarks.page import page
 from flows.training.facts import commit
 
@@ -27,6 +27,8 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "moons": moons.measure,
     "attention": attention.measure,
     "points": points.measure,
+    "adversary": adversary.measure,
+    "fields": fields.measure,
 }
 
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks import original, peers
+from benchmarks.rows import keep, kept
 from data.points import Points
 from data.xyrgb import xyrgb
 from flows.core import AnySubset, Sampler
@@ -116,7 +117,7 @@ FLOORS = ("mmd_floor", "kl_x_floor", "kl_y_floor", "w1_mean_floor")
 def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """Medians over seeds by picture and contender, once all that is asked for has been run."""
     torch.set_num_threads(1)  # as ours are told to
-    rows = _kept()
+    rows = kept(RUNS)
     done = {(row["picture"], row["seed"], row["contender"]) for row in rows}
     for seed in SEEDS:
         for picture, image in pictures().items():
@@ -126,14 +127,9 @@ def measure(names: Sequence[str] = ()) -> dict[str, Any]:
                     continue
                 row = {"picture": picture, "seed": seed, "contender": contender}
                 row |= _judged(image, seed, train)
-                rows = [*_kept(), row]  # another call may have written meanwhile
-                RUNS.write_text(json.dumps(rows, indent=1) + "\n")
+                rows = keep(RUNS, row)
                 print(picture, seed, contender, {key: row.get(key) for key in SHOWN}, flush=True)
     return {"medians": _medians(rows)}
-
-
-def _kept() -> list[dict[str, Any]]:
-    return json.loads(RUNS.read_text()) if RUNS.exists() else []
 
 
 def _chosen(names: Sequence[str]) -> list[list[str]]:

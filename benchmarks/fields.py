@@ -1,0 +1,96 @@
+"""Gaussian random fields of known law: what likelihood reaches in five minutes, its ablation, and a critic.
+
+Every row is a run as a user makes it, `train.py` and then `evaluate.py`, on one thread. Rows are kept as soon as
+they are there; delete `benchmarks/results/fields_runs.json` to measure anew.
+`python -m benchmarks.fields hard likelihood` measures one setting, or one contender, alone.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rows import keep, kept
+from flows.training.facts import commit
+
+ROOT = Path(__file__).parents[1]
+RUNS = Path(__file__).parent / "results" / "fields_runs.json"
+SEEDS = range(5)
+
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "easy": (),
+    "hard": ("dataset.smoothness=1.5", "dataset.block=8"),
+    "warped": ("dataset.warp=1.0",),
+}
+SECONDS = ("trainer.max_steps=null", "trainer.max_seconds=300")
+TURNS = "trainer.max_steps=1000"  # of the generator
+CONTENDERS: dict[str, tuple[str, ...]] = {
+    "likelihood": ("experiment=grf_likelihood", *SECONDS),
+    "diagonal": ("experiment=grf_diagonal", *SECONDS),
+    "likelihood, 1000 turns": ("experiment=grf_likelihood", TURNS),
+    "wgan, 1000 turns": ("experiment=grf_wgan", TURNS),
+}
+ALONE = {"likelihood, 1000 turns", "wgan, 1000 turns"}  # on the easy fields
+
+SHOWN = (
+    *("nll_per_dim", "nll_gap", "crps", "crps_exact", "spread_skill", "spread_skill_exact_low"),
+    *("spread_skill_exact_high", "rank_chi2_p", "log_spectral_distance", "log_spectral_distance_exact"),
+)
+
+
+def measure(names: Sequence[str] = ()) -> dict[str, Any]:
+    """Medians over seeds by setting and contender, once all that is asked for has been run."""
+    done = {(row["setting"], row["contender"], row["seed"]) for row in kept(RUNS)}
+    for setting, contender, seed in _wanted(names):
+        if (setting, contender, seed) in done:
+            continue
+        row = {"setting": setting, "contender": contender, "seed": seed, "commit": commit()}
+        row |= _run(*CONTENDERS[contender], *SETTINGS[setting], f"seed={seed}", f"dataset.seed={seed}")
+        keep(RUNS, row)
+        print(setting, contender, seed, {key: row.get(key) for key in SHOWN}, flush=True)
+    return {"medians": _medians(kept(RUNS))}
+
+
+def _wanted(names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    for contender in CONTENDERS:
+        for setting in ["easy"] if contender in ALONE else SETTINGS:
+            kinds = ({*names} & SETTINGS.keys(), {*names} & CONTENDERS.keys())
+            if all(not kind or {setting, contender} & kind for kind in kinds):
+                yield from ((setting, contender, seed) for seed in SEEDS)
+
+
+def _run(*overrides: str) -> dict[str, Any]:
+    """What training and judging gave."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        _call("train.py", *overrides, f"run_dir={run}", "logger=csv", "runtime.threads=1")
+        _call("evaluate.py", f"run={run}")
+        facts = json.loads((run / "run.json").read_text())
+        metrics = json.loads((run / "evaluation" / "metrics.json").read_text())
+    return {"seconds": facts["seconds"], "steps": facts["step"]} | metrics
+
+
+def _call(*command: str) -> None:
+    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+
+
+def _medians(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for setting, contender in dict.fromkeys((row["setting"], row["contender"]) for row in rows):
+        same = [row for row in rows if (row["setting"], row["contender"]) == (setting, contender)]
+        keys = [key for key in ("seconds", "steps", *SHOWN) if same[0].get(key) is not None]
+        medians = {key: statistics.median(row[key] for row in same) for key in keys}
+        worst = max(row["nll_gap"] for row in same)
+        found.append({"setting": setting, "contender": contender, "seeds": len(same)} | medians)
+        found[-1]["nll_gap_worst"] = worst
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1:]), indent=1))
