@@ -1,7 +1,7 @@
 """One step of WGAN-GP, a turn of each player, beside the original project's nets of as many parameters.
 
-The original, from its description: a prior net and four maps of each cell whose scale and shift a net makes of
-the context, a critic of three convolutions, batch norm in all of them. Fields of 32 × 32 cells, 10 channels given
+The original, from its description: a prior net and four maps of each cell whose scale and shift nets make of
+the context, a critic of three convolutions, batch norm in all. Fields of 32 × 32 cells, 10 channels given
 6, batches of 8; medians over rounds in which both take turns, each at its best thread count.
 """
 

@@ -1,7 +1,7 @@
 """Gaussian random fields of known law: what likelihood reaches in five minutes, its ablation, and a critic.
 
-Every row is a run as a user makes it, `train.py` and then `evaluate.py`, on one thread. Rows are kept as soon as
-they are there; delete `benchmarks/results/fields_runs.json` to measure anew.
+Every row is a run as a user makes it, `train.py` and then `evaluate.py`, on one thread. Rows are kept as soon
+as they are there; delete `benchmarks/results/fields_runs.json` to measure anew.
 `python -m benchmarks.fields hard likelihood` measures one setting, or one contender, alone.
 """
 

@@ -107,6 +107,16 @@ def test_loss_curves_without_a_truth_are_one_panel():
     assert labels(axes) == ("step", "nats")
 
 
+def test_loss_curves_of_adversaries_follow_the_scores_and_are_shown_whole():
+    rows = [{"step": float(s), "critic_loss": 50.0 - s, "nll": 1.0, "val_nll": 1.0} for s in range(60)]
+    top, below = drawn(loss_curves({"run": rows}))
+    assert top.get_title("left") == "Negative log-likelihood"
+    assert below.get_title("left") == "Critic's loss"
+    assert labels(below) == ("step", "")
+    low, high = below.get_ylim()
+    assert low <= -9.0 < 50.0 <= high
+
+
 @pytest.mark.parametrize("shift", [0.0, 2.0], ids=["plain", "context"])
 def test_latent_panels(shift):
     batch = (

@@ -15,13 +15,23 @@ Rows = Sequence[Mapping[str, float | None]]
 
 
 KL = "kl_to_truth"
-TITLES = {"nll": "Negative log-likelihood", KL: "KL(truth ‖ model) on validation points"}
+TITLES = {
+    "nll": "Negative log-likelihood",
+    KL: "KL(truth ‖ model) on validation points",
+    "wasserstein": "Wasserstein distance, as the critic estimates it",
+    "critic_loss": "Critic's loss",
+    "gradient_penalty": "Gradient penalty",
+    "generator_adversarial": "Generator's loss to the critic",
+}
+UNITS = {"nll": "nats", KL: "nats"}
+TRAINED = ("critic_loss", "gradient_penalty", "generator_adversarial")  # shown though only training has them
 
 
 def loss_curves(runs: Mapping[str, Rows]) -> Figure:
     """A panel for each score that was validated, over steps, with what training said of it.
 
-    First the NLL, then KL to the truth, then any others; what no row has isn't there.
+    First the NLL, then KL to the truth, then any others, last the losses of adversaries; what no row has
+    isn't there.
 
     Args:
         runs: For each run by name, the rows of its metrics.csv: `step`, `nll`, `val_nll`, `val_kl_to_truth`
@@ -33,7 +43,7 @@ def loss_curves(runs: Mapping[str, Rows]) -> Figure:
     for each, score in zip(axes, scores, strict=True):
         _panel(each, score, runs)
         lowest = score == scores[-1]
-        label(each, TITLES.get(score, score), "step" if lowest else "", "nats" if score in TITLES else "")
+        label(each, TITLES.get(score, score), "step" if lowest else "", UNITS.get(score, ""))
         if score == KL:
             _logarithmic(each)
         each.set_xlim(axes[0].get_xlim())
@@ -48,7 +58,7 @@ def _scores(runs: Mapping[str, Rows]) -> list[str]:
     validated = [key.removeprefix("val_") for key in keys if key.startswith("val_")]
     there = [
         score
-        for score in dict.fromkeys(["nll", KL, *validated])
+        for score in dict.fromkeys(["nll", KL, *validated, *TRAINED])
         if any(_curve(rows, key)[0] for rows in runs.values() for key in (score, f"val_{score}"))
     ]
     return there or ["nll"]
@@ -65,7 +75,7 @@ def _panel(axes: Axes, score: str, runs: Mapping[str, Rows]) -> None:
             thin.set(label="training") if alone else thin.set(alpha=0.3)
         axes.plot(*val, color=colour, linewidth=1.8, marker=".", label="validation" if alone else name)
         shown += _settled(train[1]) + _settled(val[1])
-    if shown and score != KL:
+    if shown and score != KL and score not in TRAINED:
         margin = 0.05 * (max(shown) - min(shown)) or 0.1
         axes.set_ylim(min(shown) - margin, max(shown) + margin)
 
@@ -79,7 +89,7 @@ def _curve(rows: Rows, key: str) -> tuple[list[float], list[float]]:
 
 def _settled(values: list[float]) -> list[float]:
     """The values without the highest twentieth: the first steps, which would flatten all that follow."""
-    return sorted(values)[: max(1, len(values) * 19 // 20)] if values else []
+    return sorted(values)[: len(values) - len(values) // 20]
 
 
 def _logarithmic(axes: Axes) -> None:
