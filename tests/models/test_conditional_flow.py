@@ -8,6 +8,7 @@ import zoo
 
 from flows.core import Spec
 from flows.errors import UserError
+from flows.evaluation.metrics import truth_ratio
 from flows.models.conditional_flow import conditional_flow
 from flows.transforms import Coupling, Level
 
@@ -47,6 +48,17 @@ def test_log_q_of_samples_is_autodiffs(shape, context):
     torch.testing.assert_close(log_q, found.log_prob(x, c), atol=1e-8, rtol=1e-8)
     ladj = zoo.jacobian_ladj(found.transform.inverse, noise, found.normalise(c))
     torch.testing.assert_close(log_q, found.base.log_prob(noise) - ladj, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_draws_follow_the_density(context):
+    """The ratio of another density to its own is 1 on average over its draws, as both integrate to one."""
+    found, other = flow((1, 8, 8), context), flow((1, 8, 8), context)
+    zoo.perturb(other, 0.004, 1)
+    contexts = None if context == 0 else zoo.data((1, 8, 8), context, 4000, seed=1).context
+    ratio = truth_ratio(found, other, contexts, torch.Generator().manual_seed(0), 4000)
+    assert ratio.low < 1 < ratio.high
+    assert 0.01 < ratio.high - ratio.low < 0.2  # they differ, and the mean is known well
 
 
 @pytest.mark.parametrize(("shape", "context"), CASES)
