@@ -28,11 +28,10 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "hard": ("dataset.smoothness=1.5", "dataset.block=8"),
     "warped": ("dataset.warp=1.0",),
 }
-SECONDS = ("trainer.max_steps=null", "trainer.max_seconds=300")
 TURNS = "trainer.max_steps=1000"  # of the generator
 CONTENDERS: dict[str, tuple[str, ...]] = {
-    "likelihood": ("experiment=grf_likelihood", *SECONDS),
-    "diagonal": ("experiment=grf_diagonal", *SECONDS),
+    "likelihood": ("experiment=grf_likelihood", "trainer.max_steps=null", "trainer.max_seconds=300"),
+    "diagonal": ("experiment=grf_diagonal", "trainer.max_steps=null", "trainer.max_seconds=100"),
     "likelihood, 1000 turns": ("experiment=grf_likelihood", TURNS),
     "wgan, 1000 turns": ("experiment=grf_wgan", TURNS),
 }

@@ -41,7 +41,7 @@ class WGANGP(Objective):
         critic: Callable[..., nn.Module],
         n_critic: PositiveInt = 5,
         penalty: NonNegativeFloat = 10.0,
-        alpha: NonNegativeFloat = 1.0,
+        alpha: NonNegativeFloat = 100.0,
     ) -> None:
         self.critic = critic
         self.cycle = (*["critic"] * n_critic, "model")
