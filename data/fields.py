@@ -37,3 +37,6 @@ class Fields:
 
     def classes(self, part: Part) -> None:
         """Fields have none."""
+
+    def layout(self, part: Part) -> None:
+        """Drawn fields lie nowhere."""

@@ -69,3 +69,6 @@ class Points:
     def classes(self, part: Part) -> Tensor | None:
         """Each example's class (N,), or None."""
         return None if self._classes is None else self._classes[self._places[part]]
+
+    def layout(self, part: Part) -> None:
+        """Points are no fields."""

@@ -84,6 +84,9 @@ class Toy:
             self._drawn[part] = torch.as_tensor(x, dtype=torch.float64), torch.as_tensor(component).long()
         return self._drawn[part]
 
+    def layout(self, part: Part) -> None:
+        """Points are no fields."""
+
     def _from_truth(self, n: int, random_state: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(random_state)
         component = torch.randint(len(self.truth), (n,), generator=generator)

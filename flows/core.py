@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol, cast, final, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, cast, final, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from flows.errors import UserError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Part = Literal["train", "val", "test"]
 
@@ -96,6 +99,10 @@ class Dataset(Protocol):
 
     def classes(self, part: Part) -> Tensor | None:
         """An integer (N,) for each example to colour it by in figures, or None."""
+        ...
+
+    def layout(self, part: Part) -> xr.Dataset | None:
+        """The channels' variables, coordinates and attributes, a case an example; None where there are none."""
         ...
 
 

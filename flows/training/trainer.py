@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,6 +30,7 @@ from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from flows.wording import choose
 
 Own = Mapping[Literal["lr", "clip_norm"], PositiveFloat]
+_ENOUGH = 2**25  # numbers
 _STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
 
 
@@ -111,19 +113,19 @@ class Trainer:
         source = dataset.source("train")
         if source is None:
             raise UserError("this dataset has no training part, only a truth to compare with")
-        everything = _everything(source, dataset.spec, runtime.dtype, seed)
+        examples = _examples(source, dataset.spec, runtime.dtype, seed)
         if weights is None:
             with torch.no_grad():
-                model.to(runtime.dtype).initialise(everything)
+                model.to(runtime.dtype).initialise(examples)
         else:
             fill(model, weights)
             model.to(runtime.dtype)
-        nets = self.objective.players(model, dataset.spec, everything)
+        nets = self.objective.players(model, dataset.spec, examples)
         players = self._players({name: net.to(runtime.device) for name, net in nets.items()})
         order = torch.Generator().manual_seed(seed)
         noise = torch.Generator(runtime.device).manual_seed(seed + 1)
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
-        jitter = Jitter(self.jitter, everything, dataset.spec, runtime.device) if self.jitter else None
+        jitter = Jitter(self.jitter, examples, dataset.spec, runtime.device) if self.jitter else None
         return Run(self.objective, players, stream, noise, dataset.spec, jitter)
 
     def _players(self, nets: Mapping[str, nn.Module]) -> dict[str, Player]:
@@ -229,9 +231,12 @@ class Trainer:
         return turn * cycle + look / self.validate_every
 
 
-def _everything(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batch:
-    """All examples, spread over their lattice cells if they lie on one."""
-    batch = source.to(torch.device("cpu"), dtype).take(slice(None))
+def _examples(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batch:
+    """All examples, or as many as are enough to fit units to; spread over a lattice's cells if on one."""
+    source = source.to(torch.device("cpu"), dtype)
+    limit = max(1, _ENOUGH // (math.prod(spec.shape) + math.prod(spec.context_shape or (0,))))
+    some = torch.linspace(0, len(source) - 1, limit, dtype=torch.float64).round().long()
+    batch = source.take(slice(None) if len(source) <= limit else some)
     return batch._replace(x=dequantise(batch.x, spec, torch.Generator().manual_seed(seed)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
@@ -10,6 +11,8 @@ from flows.core import Dataset
 from flows.lattice import dequantise
 from flows.training.run import Run
 from flows.training.runtime import Runtime
+
+NUMBERS = 2**20  # most in a block
 
 
 @final
@@ -20,14 +23,14 @@ class Validation:
         dataset: Gives the examples and the truth.
         runtime: Where and in which precision to score.
         seed: Of the objective's noise, the same at each call.
-        block: Examples at once.
+        block: Most examples at once; fewer if they are large.
     """
 
     def __init__(self, dataset: Dataset, runtime: Runtime, seed: int = 0, block: int = 8192) -> None:
         source = dataset.source("val")
         self.source = None if source is None else source.to(runtime.device, runtime.dtype)
         self.seed = seed
-        self.block = block
+        self.block = max(1, min(block, NUMBERS // math.prod(dataset.spec.shape)))
         self.floor: float | None = None
         if source is not None and dataset.truth is not None:
             batch = source.take(slice(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from flows.core import Spec
 from flows.errors import UserError
-from flows.evaluation.blocks import examples, place, samples
-from flows.evaluation.runs import find, open_run
+from flows.evaluation.blocks import examples, place, samples, spread
+from flows.evaluation.ensembles import draw
+from flows.evaluation.members import encoded
+from flows.evaluation.runs import Opened, find, open_run
 from flows.evaluation.tables import frame
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import quantise
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POOL = 100_000  # most test contexts that are drawn from
+MOST = 2**29  # numbers in one NetCDF file
 
 
 def sample(
@@ -32,6 +36,7 @@ def sample(
     n: PositiveInt = 1000,
     context: list[float] | None = None,
     raw: bool = False,
+    cases: PositiveInt | None = None,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
     seed: Seed = 0,
@@ -43,10 +48,14 @@ def sample(
     draws under contexts of random test examples, or all under the one given; the contexts stand beside the
     draws. Draws that are no vectors go to a plain `.npy` of (n, *shape).
 
+    Fields go to NetCDF, `.nc`: n members for each test case, with the coordinates and the attributes that the
+    data has.
+
     Args:
         output: The file.
         n: How many.
         context: One value for each of the context's names.
+        cases: Of NetCDF, how many test cases, evenly spread; None for all.
         raw: On a lattice, write the points that the model draws, in floats, instead of their cells' corners.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
@@ -56,12 +65,15 @@ def sample(
     Raises: UserError.
     """
     path = Path(output)
-    kind = ending(path, (".csv", ".npy", ".parquet"))
+    kind = ending(path, (".csv", ".npy", ".parquet", ".nc"))
     opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
+    if kind == ".nc":
+        _members(path, opened, n, cases, seed)
+        return
     if kind != ".npy" and len(spec.shape) != 1:
         raise UserError(
-            f"output={path}: draws of shape {spec.shape} are no table; give a name that ends in .npy"
+            f"output={path}: draws of shape {spec.shape} are no table; give a name that ends in .nc or .npy"
         )
     generator = torch.Generator().manual_seed(seed)
     contexts = None
@@ -83,8 +95,36 @@ def sample(
         spec = spec._replace(dtypes=None, levels=None)
     else:
         drawn = quantise(drawn, spec)
-    write(path, _encoded(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind))
+    write(path, _table(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind))
     print(f"{n:,} samples: {path}")
+
+
+def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -> None:
+    """Write n members for each of the test cases."""
+    spec = opened.saved.spec
+    if len(spec.shape) != 3:
+        raise UserError(
+            f"output={path}: draws of shape {spec.shape} are no fields; give .csv, .parquet or .npy"
+        )
+    source = opened.dataset.source("test")
+    if source is None:
+        raise UserError("the dataset has no test cases to draw for")
+    places = spread(len(source), cases or len(source))
+    numbers = n * len(places) * math.prod(spec.shape)
+    if numbers > MOST:
+        raise UserError(
+            f"n={n} members of {len(places)} cases are {numbers:.1e} numbers, more than {MOST:.1e}; "
+            f"give cases={max(1, MOST // (n * math.prod(spec.shape)))} or fewer members"
+        )
+    ready(path.parent)
+    warn(opened.warnings)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = draw(opened.density, source.take(places).context, len(places), n, generator).transpose(0, 1)
+    layout = opened.dataset.layout("test")
+    if layout is not None:
+        layout = layout.isel({layout[spec.names[0]].dims[0]: places.numpy()})
+    write(path, encoded(drawn.float(), spec, layout))
+    print(f"{n:,} members of {len(places):,} test cases: {path}")
 
 
 def _given(context: Sequence[float], spec: Spec) -> Tensor:
@@ -94,7 +134,7 @@ def _given(context: Sequence[float], spec: Spec) -> Tensor:
     return torch.tensor(context, dtype=torch.float64)
 
 
-def _encoded(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
+def _table(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
     if len(spec.shape) != 1:
         return _npy(x.numpy())
     table = frame(x, context, spec)

@@ -1,0 +1,127 @@
+"""What the variables of a gridded file are: fields over time, on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from flows.errors import UserError
+from flows.wording import choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+class Grid(NamedTuple):
+    """Variables with the dimensions (time, y, x), static ones with (y, x); nothing of them is read yet."""
+
+    dataset: xr.Dataset
+    time: str
+    y: str
+    x: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.dataset.sizes[self.y], self.dataset.sizes[self.x]
+
+
+def understand(
+    dataset: xr.Dataset,
+    target: Sequence[str],
+    context: Sequence[str],
+    static: Sequence[str],
+    time: str,
+    select: Mapping[str, float | str],
+) -> Grid:
+    """The chosen variables, on the grid of the first target.
+
+    Dimensions of one place are dropped. Axes have to be monotonic, in either direction, and time increasing.
+
+    Args:
+        dataset: As it was opened.
+        target, context, static: Names of variables; static ones have no time.
+        time: The dimension along which cases follow each other.
+        select: A place on each other dimension, such as {"level": 850}.
+
+    Raises: UserError if a variable isn't there, is no number, or lies on another grid, or an axis is out of
+        order.
+    """
+    chosen = {"target": target, "context": context, "static": static}
+    for key, names in chosen.items():
+        for name in names:
+            _check_variable(dataset, name, key)
+            if [*names].count(name) > 1:
+                raise UserError(f"dataset.{key}: names {name} twice")
+    if not target:
+        raise UserError(f"dataset.target: names nothing; {choose('', [*map(str, dataset)], 'variables')}")
+    dataset = _selected(dataset[[*dict.fromkeys([*target, *context, *static])]], select, time)
+    y, x = _plane(dataset, target[0], time)
+    for key, names in chosen.items():
+        wanted = [y, x] if key == "static" else [time, y, x]
+        for name in names:
+            if {*dataset[name].dims} != {*wanted}:
+                found = ", ".join(map(str, dataset[name].dims))
+                raise UserError(
+                    f"dataset.{key}: {name} lies on ({found}), but should on ({', '.join(wanted)}), where "
+                    f"{target[0]} does; regrid one of them"
+                )
+    for axis in (time, y, x):
+        if axis in dataset.indexes:
+            _check_axis(axis, dataset.indexes[axis], axis == time)
+    return Grid(dataset.transpose(time, y, x), time, y, x)
+
+
+def _check_variable(dataset: xr.Dataset, name: str, key: str) -> None:
+    if name not in dataset.data_vars:
+        variables = [str(each) for each in dataset.data_vars]
+        raise UserError(f"dataset.{key}: no variable {name}; {choose(name, variables, 'variables')}")
+    if dataset[name].dtype.kind not in "fiub":
+        raise UserError(f"dataset.{key}: {name} holds {dataset[name].dtype}, no numbers")
+
+
+def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str) -> xr.Dataset:
+    for axis, place in select.items():
+        if axis not in dataset.dims:
+            axes = [str(each) for each in dataset.dims]
+            raise UserError(f"dataset.select: no dimension {axis}; {choose(axis, axes, 'dimensions')}")
+        try:
+            dataset = dataset.sel({axis: place}, drop=True)
+        except (KeyError, TypeError, ValueError):
+            known = ", ".join(map(str, np.asarray(dataset[axis])[:20]))
+            raise UserError(f"dataset.select: {axis} has no {place}; it has {known}") from None
+    single = [axis for axis, size in dataset.sizes.items() if size == 1 and axis != time]
+    return dataset.squeeze(single, drop=True)
+
+
+def _plane(dataset: xr.Dataset, name: str, time: str) -> tuple[str, str]:
+    """Names of rows and columns."""
+    axes = [str(axis) for axis in dataset[name].dims]
+    if time not in axes:
+        raise UserError(f"dataset.time={time}: {name} has no such dimension; it has {', '.join(axes)}")
+    plane = [axis for axis in axes if axis != time]
+    if len(plane) > 2:
+        raise UserError(
+            f"dataset.target: {name} has the dimensions {', '.join(axes)}; choose a place on all but {time} "
+            f"and two others, with dataset.select={{{plane[0]}: {np.asarray(dataset[plane[0]])[0]}}}"
+        )
+    if len(plane) < 2:
+        raise UserError(f"dataset.target: {name} has the dimensions {', '.join(axes)}; fields have two more")
+    return plane[0], plane[1]
+
+
+def _check_axis(axis: str, index: pd.Index, increasing: bool) -> None:
+    values = np.asarray(index)
+    if values.dtype.kind in "US" or len(values) < 2:
+        return
+    steps = values[1:] > values[:-1]
+    down = values[1:] < values[:-1]
+    if steps.all() or (down.all() and not increasing):
+        return
+    wrong = int((~steps if increasing or steps.sum() >= down.sum() else ~down).argmax())
+    order = "increase" if increasing else "go one way"
+    pair = f"{values[wrong]} is followed by {values[wrong + 1]}"
+    raise UserError(f"dataset.path: {axis} doesn't {order}: {pair}; sort the file")
