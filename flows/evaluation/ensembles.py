@@ -23,7 +23,7 @@ from flows.evaluation.metrics.ensemble import (
 
 MEMBERS = 50
 NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
-BLOCK = 2**20  # numbers drawn at once
+BLOCK = 2**17  # numbers drawn at once; of more, what nets make of them outgrows the processor's cache
 REPLICATIONS = 9
 T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
 
@@ -96,8 +96,7 @@ def draw(
     """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
     device, dtype = place(sampler)
     if context is None:
-        flat = sampler.sample(cases * members, None, generator).double().cpu()
-        return flat.unflatten(0, (cases, members))
+        return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
     block = max(1, BLOCK // (members * context[0].numel()))
     drawn = [
         sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)
