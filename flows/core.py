@@ -109,7 +109,10 @@ class Dataset(Protocol):
 class Transform(nn.Module, ABC):
     """A deterministic bijection from data to latent space; each direction returns its own ladj.
 
-    Shapes: x, z (..., *shape); context (..., *context_shape) or None; ladj (...).
+    A context that lacks leading dimensions of x serves all of them; what it alone decides is computed once.
+
+    Shapes: x, z (..., *shape); context (..., *context_shape) or None, its lead broadcast to that of x;
+        ladj (...).
     """
 
     @abstractmethod
@@ -271,7 +274,7 @@ class Flow(Density):
         base: Density of the latent z, whatever the context (which only gives `sample` its batch shape).
         normaliser: Standardises the context before anything else sees it; None without context.
 
-    Shapes: x (*batch, *shape); context (*batch, *context_shape) or None.
+    Shapes: x (*batch, *shape); context (*batch, *context_shape) or None, its lead broadcast to that of x.
     References: Papamakarios et al. 2021, Normalizing flows for probabilistic modeling and
         inference, arXiv:1912.02762.
     """
@@ -306,10 +309,7 @@ class Flow(Density):
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         z = self.base.sample(n, context, generator)
-        context = self.normalise(context)
-        if context is not None:
-            context = context.expand(n, *context.shape)
-        return self.transform.inverse(z, context)[0]
+        return self.transform.inverse(z, self.normalise(context))[0]
 
     def normalise(self, context: Tensor | None) -> Tensor | None:
         """The context as the transform sees it."""

@@ -196,6 +196,18 @@ def test_rsample_is_the_inverse_with_its_density(name):
     torch.testing.assert_close(flow.latent(x, c)[0], noise, atol=1e-8, rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_context_serves_all_its_draws(name):
+    flow = zoo.as_flow(zoo.model(name, *zoo.example(name)))
+    like, c = points(*zoo.example(name))
+    assert c is not None
+    x, c = like[:15].unflatten(0, (5, 3)), flow.normalise(c[:3])
+    assert c is not None
+    for way in (flow.transform, flow.transform.inverse):
+        for once, each in zip(way(x, c), way(x, c.expand(5, *c.shape)), strict=True):
+            torch.testing.assert_close(once, each, atol=1e-12, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_likelihood_is_in_the_units_of_the_data(name):
     """A model of data in other units must lose log |scale| a feature, and nothing else."""

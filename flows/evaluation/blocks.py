@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler
 from flows.errors import UserError
 
-BLOCK = 8192
+BLOCK = 8192  # examples at once, of fields fewer:
+NUMBERS = 2**17  # of more, what nets make of them outgrows the processor's cache
 CONTEXTS = 8
 
 
@@ -103,6 +104,7 @@ def samples(
 
 
 def _split(batch: Batch, block: int) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
+    block = min(block, max(1, NUMBERS // batch.x[0].numel()))
     x = batch.x.split(block)
     return x, (None,) * len(x) if batch.context is None else batch.context.split(block)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
-from flows.evaluation.blocks import place
+from flows.evaluation.blocks import place, spread
 from flows.evaluation.metrics.ensemble import (
     crps,
     energy_score,
@@ -23,7 +23,7 @@ from flows.evaluation.metrics.ensemble import (
 
 MEMBERS = 50
 NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
-BLOCK = 2**20  # numbers drawn at once
+BLOCK = 2**16  # numbers drawn at once; of more, what nets make of them outgrows the processor's cache
 REPLICATIONS = 9
 T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
 
@@ -39,9 +39,10 @@ def judge_fields(
 ) -> dict[str, float]:
     """Scores of ensembles of the model under the contexts of the test cases.
 
-    `crps` and `energy_score` are fair to any number of members; `mae` and `rmse` are those of the ensemble's
-    mean; `spread_skill` is 1 and `rank_chi2_p` any number alike where members and truth can be exchanged;
-    `log_spectral_distance` is the decibels between the spectra of members and of the test cases.
+    `cases` is how many there was room for, evenly spread over the test part. `crps` and `energy_score` are
+    fair to any number of members; `mae` and `rmse` are those of the ensemble's mean; `spread_skill` is 1 and
+    `rank_chi2_p` any number alike where members and truth can be exchanged; `log_spectral_distance` is the
+    decibels between the spectra of members and of the test cases.
 
     `key_exact` is the mean over nine replications of what the law scores, on cases of its own draws under
     the same contexts; `key_exact_low` and `_high` hold 99 % of single ones (Student's t).
@@ -61,9 +62,10 @@ def judge_fields(
         members: Of each ensemble, two at least.
     """
     cells = test.x[0].numel()
-    cases = max(2, NUMBERS // (members * cells))
-    x, context = test.x[:cases].double(), None if test.context is None else test.context[:cases]
-    found = _scores(draw(model, context, len(x), members, generator), x, generator)
+    places = spread(len(test.x), max(2, NUMBERS // (members * cells)))
+    x, context = test.x[places].double(), None if test.context is None else test.context[places]
+    found = {"cases": float(len(x))}
+    found |= _scores(draw(model, context, len(x), members, generator), x, generator)
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
@@ -96,8 +98,7 @@ def draw(
     """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
     device, dtype = place(sampler)
     if context is None:
-        flat = sampler.sample(cases * members, None, generator).double().cpu()
-        return flat.unflatten(0, (cases, members))
+        return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
     block = max(1, BLOCK // (members * context[0].numel()))
     drawn = [
         sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)

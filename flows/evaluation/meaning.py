@@ -67,10 +67,15 @@ MEANINGS = {
     "nll_gap": Meaning(
         "KL to the truth, each", "nats", "What is lost against the true density, by cell and channel."
     ),
+    "cases": Meaning(
+        "Cases",
+        "",
+        "Held-out fields that ensembles are drawn for: fewer where they or the ensembles are large.",
+    ),
     "crps": Meaning(
         "CRPS",
         "data units",
-        "Continuous ranked probability score of fifty members, cell by cell: the error of a forecast that "
+        "Continuous ranked probability score of an ensemble, cell by cell: the error of a forecast that "
         "says how sure it is. Lower is better; the floor is where 99 of 100 ensembles of the true law lie.",
     ),
     "energy_score": Meaning(
@@ -91,7 +96,7 @@ MEANINGS = {
         "Ranks",
         "p-value",
         "Whether what came true has every rank among the members alike, in one cell of each case (χ²). Small "
-        "means that it hasn't.",
+        "means that it hasn't; members of the true law get any value alike.",
     ),
     "log_spectral_distance": Meaning(
         "Distance of spectra",

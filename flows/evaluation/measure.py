@@ -11,7 +11,7 @@ import torch
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Sampler, Spec
 from flows.evaluation.blocks import conditionals, examples, latent, log_prob, some_contexts, spread
 from flows.evaluation.copying import suspicions
-from flows.evaluation.ensembles import judge_fields
+from flows.evaluation.ensembles import MEMBERS, judge_fields
 from flows.evaluation.judge import FEWEST, judge
 from flows.evaluation.meaning import PARTS
 from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, truth_ratio
@@ -28,7 +28,12 @@ class Measured(NamedTuple):
 
 
 def measure(
-    model: Sampler, dataset: Dataset, seed: int = 0, points: int = 100_000, pairs: int = 4096
+    model: Sampler,
+    dataset: Dataset,
+    seed: int = 0,
+    points: int = 100_000,
+    pairs: int = 4096,
+    n_members: int = MEMBERS,
 ) -> Measured:
     """Judge a model on the test part: likelihood, distance to the truth, draws, memory, latent.
 
@@ -46,6 +51,7 @@ def measure(
         seed: Of every draw made here.
         points: Most points of a part that are used.
         pairs: Most points on each side of what costs a square of them.
+        n_members: Draws for each case of fields, two at least.
 
     Raises: UserError if the dataset has neither a test part nor a truth.
     """
@@ -56,7 +62,7 @@ def measure(
         train = examples(dataset, "train", points, generator)
     metrics = {"test_points": float(len(test.x))}
     if len(spec.shape) == 3:
-        return _fields(model, dataset, test, train, metrics, generator)
+        return _fields(model, dataset, test, train, metrics, generator, n_members)
     cells = _cells(test, spec, generator)
     if isinstance(model, Density):
         metrics |= _likelihood(model, truth, cells, generator)
@@ -84,6 +90,7 @@ def _fields(
     train: Batch | None,
     metrics: dict[str, float],
     generator: torch.Generator,
+    n_members: int,
 ) -> Measured:
     """What is measured of fields: likelihood, in all and by cell and channel, and ensembles."""
     truth, size = dataset.truth, math.prod(dataset.spec.shape)
@@ -93,7 +100,7 @@ def _fields(
             ends = [end for end in ("", "_low", "_high", "_floor") if f"{whole}{end}" in metrics]
             metrics |= {f"{each}{end}": metrics[f"{whole}{end}"] / size for end in ends}
     pool = test.x if train is None else train.x
-    metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator)
+    metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator, n_members)
     return Measured(metrics, _warnings(metrics))
 
 

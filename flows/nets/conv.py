@@ -27,7 +27,8 @@ class ConvNet(nn.Module):
         depth: Residual blocks, of two layers each.
         padding: What lies beyond the edges.
 
-    Shapes: x (..., inputs, H, W); context (..., context, H, W) or None; result (..., outputs, H, W).
+    Shapes: x (..., inputs, H, W); context (..., context, H, W) or None, its lead broadcast; result
+        (..., outputs, H, W).
     References: He et al. 2016, Identity mappings in deep residual networks, arXiv:1603.05027.
 
     >>> ConvNet(2, 4, context=3)(torch.zeros(7, 2, 5, 6), torch.zeros(7, 3, 5, 6)).shape
@@ -52,10 +53,10 @@ class ConvNet(nn.Module):
             nn.init.zeros_(p)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        h = self.first(_images(x))
+        h = _as_led(self.first(_images(x)), x)
         if self.guide is not None and context is not None:
-            h = h + self.guide(_images(context))
-        return _as_led(self.last(F.silu(self.blocks(h))), x)
+            h = h + _as_led(self.guide(_images(context)), context)
+        return _as_led(self.last(F.silu(self.blocks(_images(h)))), x)
 
 
 @final

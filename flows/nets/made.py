@@ -26,7 +26,8 @@ class MADE(nn.Module):
         octaves: Sine features of each input.
         dropout: Share of the hidden units that is left out in training.
 
-    Shapes: x (..., D); context (..., C) or None; result (..., params * D), parameter by parameter.
+    Shapes: x (..., D); context (..., C) or None, its lead broadcast; result (..., params * D), parameter by
+        parameter.
     Raises: ValueError if there are fewer units than features.
     References: Germain et al. 2015, MADE, arXiv:1502.03509.
 
@@ -62,7 +63,7 @@ class MADE(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         seen = self.waves(x).flatten(-2)
-        h = self.first(seen if context is None else torch.cat((seen, context), -1))
+        h = self.first(seen if context is None else torch.cat((seen, context.expand(*x.shape[:-1], -1)), -1))
         for block in self.blocks:
             inner, outer = block.children()
             h = h + self.dropout(outer(F.silu(self.dropout(inner(F.silu(h))))))

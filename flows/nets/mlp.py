@@ -34,7 +34,7 @@ class MLP(nn.Module):
         activation: Nonlinearity between layers.
         dropout: Share of the hidden units that is left out in training.
 
-    Shapes: x (..., inputs); context (..., context) or None; result (..., outputs).
+    Shapes: x (..., inputs); context (..., context) or None, its lead broadcast; result (..., outputs).
 
     >>> MLP(2, 4, context=3)(torch.zeros(7, 2), torch.zeros(7, 3)).shape
     torch.Size([7, 4])
@@ -59,7 +59,7 @@ class MLP(nn.Module):
             nn.init.zeros_(p)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        x = x if context is None else torch.cat((x, context), dim=-1)
+        x = x if context is None else torch.cat((x, context.expand(*x.shape[:-1], -1)), dim=-1)
         *hidden, last = self.layers
         for layer in hidden:
             x = self.dropout(self.activation(layer(x)))

@@ -39,9 +39,9 @@ class Given(Transform):
         self.event = tuple(range(axis, 0))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.elementwise.forward(x, self.net(context))
-        return z, log_slope.sum(self.event)
+        z, log_slope = self.elementwise.forward(x, self.net(context))  # one slope may serve several x
+        return z, log_slope.expand_as(z).sum(self.event)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x, log_slope = self.elementwise.inverse(z, self.net(context))
-        return x, log_slope.sum(self.event)
+        return x, log_slope.expand_as(x).sum(self.event)

@@ -40,4 +40,4 @@ class Guided(Transform):
         return self.transform.inverse(z, self._features(z, context))
 
     def _features(self, x: Tensor, context: Tensor | None) -> Tensor:
-        return self.encode(x[..., :0, :, :] if context is None else context)
+        return self.encode(x.new_empty(0, *x.shape[-2:]) if context is None else context)

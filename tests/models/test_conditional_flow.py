@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import zoo
@@ -10,7 +12,7 @@ from flows.core import Spec
 from flows.errors import UserError
 from flows.evaluation.metrics import truth_ratio
 from flows.models.conditional_flow import conditional_flow
-from flows.transforms import Coupling, Level
+from flows.transforms import Coupling, Given, Guided, Level
 
 CONTEXTS = {(1, 8, 8): (0, 2), (3, 8, 8): (2,), (1, 7, 9): (0, 2), (3, 7, 9): (1,)}  # channels tried
 CASES = [
@@ -123,6 +125,19 @@ def test_every_cell_depends_on_the_context():
     x, c = zoo.data((1, 6, 6), 2, 1, seed=1)
     by = torch.func.jacrev(lambda given: found.latent(x[0], given)[0])(c[0])
     assert bool((by.abs().sum((0, 3, 4, 5)) > 0).all())
+
+
+@pytest.mark.parametrize(("context", "images"), [(2, 7), (0, 1)])
+def test_what_sees_the_context_alone_sees_it_once(context, images):
+    found, seen = flow((1, 8, 8), context), []
+    for module in found.modules():
+        if isinstance(module, Guided):
+            module.encode.register_forward_hook(lambda _, __, features: seen.append(features))
+        if isinstance(module, Given):
+            module.net.register_forward_hook(lambda _, __, moments: seen.append(moments))
+    drawn = found.sample(5, zoo.data((1, 8, 8), context, 7).context)
+    assert drawn.shape == ((5, 7, 1, 8, 8) if context else (5, 1, 8, 8))
+    assert [math.prod(each.shape[:-3]) for each in seen] == [images] * 4  # two levels
 
 
 HALVED = {(2, 2): 1, (2, 9): 1, (3, 3): 2, (9, 7): 3, (32, 32): 5}

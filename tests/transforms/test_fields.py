@@ -131,6 +131,15 @@ def test_any_dimensions_may_lead(kind):
     torch.testing.assert_close(ladj_led, ladj.unflatten(0, (3, 2)), atol=1e-11, rtol=1e-11)
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_one_context_serves_all_that_lead(kind):
+    transform, x, c = layer(kind, 2, (7, 9))
+    x = x.unflatten(0, (3, 2))
+    for way in (transform, transform.inverse):
+        for once, each in zip(way(x, c[:2]), way(x, c[:2].expand(3, *c[:2].shape)), strict=True):
+            torch.testing.assert_close(once, each, atol=1e-12, rtol=1e-12)
+
+
 # --- blocks of four, some of whose cells are absent
 
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-CASES = 16  # scored at once
+CASES, FIELDS = 16, 256  # scored and transformed at once
 FEW = 5  # ranks expected in a bin of the χ² test, at least
 
 
@@ -25,8 +25,11 @@ def crps(members: Tensor, x: Tensor) -> Tensor:
     from scoringrules import crps_ensemble
 
     pairs = zip(x.split(CASES), members.split(CASES), strict=True)
-    # "pwm" is equal to "fair", but sorts members instead of pairing them
-    scored = [crps_ensemble(*pair, m_axis=1, estimator="pwm", backend="torch") for pair in pairs]
+    # "pwm" is equal to "fair", but sorts members, here side by side in memory, instead of pairing them
+    scored = [
+        crps_ensemble(some, each.movedim(1, -1).contiguous(), estimator="pwm", backend="torch")
+        for some, each in pairs
+    ]
     return torch.cat([torch.as_tensor(each) for each in scored])
 
 
@@ -37,10 +40,12 @@ def energy_score(members: Tensor, x: Tensor) -> Tensor:
 
     References: Gneiting and Raftery 2007, Strictly proper scoring rules, doi:10.1198/016214506000001437.
     """
-    count, flat = members.shape[1], members.flatten(2)
-    error = torch.cdist(flat, x.flatten(1).unsqueeze(1)).mean((1, 2))
-    apart = torch.cdist(flat, flat).sum((1, 2)) / (count * (count - 1))
-    return (error - apart / 2) / math.sqrt(x[0].numel())
+    count, scored = members.shape[1], []
+    for some, each in zip(x.flatten(1).split(CASES), members.flatten(2).split(CASES), strict=True):
+        error = torch.cdist(each, some.unsqueeze(1)).mean((1, 2))
+        apart = torch.cdist(each, each).sum((1, 2)) / (count * (count - 1))
+        scored.append(error - apart / 2)
+    return torch.cat(scored) / math.sqrt(x[0].numel())
 
 
 def spread_skill(members: Tensor, x: Tensor) -> float:
@@ -83,7 +88,10 @@ def spectrum(fields: Tensor) -> Tensor:
     Wave numbers are whole waves per field, up to half the shorter side.
     """
     height, width = fields.shape[-2:]
-    power = torch.fft.fft2(fields, norm="ortho").abs().square().reshape(-1, height, width).mean(0)
+    flat = fields.reshape(-1, height, width)
+    power = torch.zeros(height, width, dtype=fields.dtype)
+    for some in flat.split(FIELDS):
+        power += torch.view_as_real(torch.fft.fft2(some, norm="ortho")).square().sum((0, -1)) / len(flat)
     waves = [torch.fft.fftfreq(n, 1 / min(height, width), dtype=torch.float64) for n in (height, width)]
     ring = (waves[0].square().unsqueeze(1) + waves[1].square()).sqrt().round().long()
     last = min(height, width) // 2

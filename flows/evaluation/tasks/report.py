@@ -16,6 +16,7 @@ import torch
 
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, some_contexts
+from flows.evaluation.ensembles import MEMBERS
 from flows.evaluation.figures import png, training_figures
 from flows.evaluation.meaning import text
 from flows.evaluation.measure import measure
@@ -26,7 +27,7 @@ from flows.evaluation.tasks.files import ready, warn, write
 from flows.training.folder import flat, free
 from flows.training.outcome import override
 from flows.training.saved import Saved
-from flows.types import PositiveInt, Seed
+from flows.types import Members, PositiveInt, Seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +42,7 @@ def report(
     runs: list[str] | None = None,
     output: str | None = None,
     points: PositiveInt = 100_000,
+    n_members: Members = MEMBERS,
     checkpoint: Literal["best", "last"] = "best",
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
@@ -52,6 +54,7 @@ def report(
         runs: Several runs, laid over each other in one report instead.
         output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
         points: Most test points used.
+        n_members: Draws for each held-out case, where x is a field, 2 to 1000.
         checkpoint: Which weights.
         seed: Of everything drawn.
         trusted_packages: Packages of the user's own that the runs' configurations may name.
@@ -62,7 +65,7 @@ def report(
         path = find(run)
         opened = open_run(path, checkpoint, trusted_packages)
         folder = ready(Path(output) if output else path / "evaluation")
-        _single(opened, checkpoint, folder, points, seed)
+        _single(opened, checkpoint, folder, points, n_members, seed)
         return
     if not runs:
         raise UserError("runs=[]: name at least one run, or leave it out for run=latest")
@@ -70,12 +73,12 @@ def report(
     for path in dict.fromkeys(find(each) for each in runs):
         name = path.name if path.name not in every else str(path)
         every[name] = open_run(path, checkpoint, trusted_packages)
-    _several(every, ready(Path(output) if output else OUTPUTS / "comparison"), points, seed)
+    _several(every, ready(Path(output) if output else OUTPUTS / "comparison"), points, n_members, seed)
 
 
-def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: int) -> None:
+def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_members: int, seed: int) -> None:
     saved, density, dataset, warnings = opened
-    metrics, doubts = measure(density, dataset, seed, points)
+    metrics, doubts = measure(density, dataset, seed, points, n_members=n_members)
     warnings = [*warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
     figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS)
@@ -83,7 +86,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, seed: in
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
     facts = {_NAMED.get(key, key): value for key, value in saved.facts.items() if key != "spec"}
-    steps = _steps(saved.path, saved.facts, checkpoint, seed)
+    steps = _steps(saved.path, saved.facts, checkpoint, n_members, seed)
     html = page(
         saved.path.name,
         _summary(saved, checkpoint),
@@ -106,10 +109,10 @@ def _summary(saved: Saved, checkpoint: str) -> str:
     return f"{names[0]} on {names[1]} · {step:,} steps, {status} · {checkpoint} checkpoint"
 
 
-def _several(every: Mapping[str, Opened], folder: Path, points: int, seed: int) -> None:
+def _several(every: Mapping[str, Opened], folder: Path, points: int, n_members: int, seed: int) -> None:
     metrics, warnings = {}, []
     for name, opened in every.items():
-        metrics[name], doubts = measure(opened.density, opened.dataset, seed, points)
+        metrics[name], doubts = measure(opened.density, opened.dataset, seed, points, n_members=n_members)
         warnings += [f"{name}: {line}" for line in (*opened.warnings, *doubts)]
     if len({opened.saved.facts.get("data_hash") for opened in every.values()}) > 1:
         warnings.append("these runs were trained on different data: their likelihoods don't compare")
@@ -179,10 +182,11 @@ def _csv(lines: Sequence[Sequence[Any]]) -> str:
     return buffer.getvalue()
 
 
-def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, seed: int) -> list[Step]:
+def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, n_members: int, seed: int) -> list[Step]:
     """Commands to paste: none is taken as it stands from the run's files, which may be anyone's."""
     program, run = ["python", "evaluate.py"], override("run", str(path))
     again = [] if checkpoint == "best" else [f"checkpoint={checkpoint}"]
+    again += [] if n_members == MEMBERS else [f"n_members={n_members}"]
     again += [] if seed == 0 else [f"seed={seed}"]
     steps = [
         Step("Measure again", shlex.join([*program, run, *again])),
