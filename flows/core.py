@@ -102,7 +102,7 @@ class Dataset(Protocol):
         ...
 
     def layout(self, part: Part) -> xr.Dataset | None:
-        """The channels' variables, coordinates and attributes, a case an example; None where there are none."""
+        """Variables, coordinates and attributes of the cases; None where there are none."""
         ...
 
 
