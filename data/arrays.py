@@ -78,7 +78,8 @@ def arrays(
 
 def _read(file: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(file, allow_pickle=False) as loaded:
+        # opened here, for numpy leaves a file open that is no archive
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as loaded:
             return dict(loaded)
     except FileNotFoundError:
         raise UserError(f"dataset.path={file}: no such file") from None

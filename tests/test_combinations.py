@@ -16,7 +16,9 @@ from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
 SIZES = {"n": 600, "n_train": 600, "n_val": 100, "n_test": 100}
-DATASETS = [name for name in zoo.names("dataset") if name != "table"]  # needs a file: test_table.py
+DATASETS = [
+    name for name in zoo.names("dataset") if "path" not in zoo.node("dataset", name)
+]  # no file needed
 FLOWS = {name for name in zoo.names("model") if isinstance(zoo.built(name, *zoo.example(name)), Flow)}
 SUBSETS = {name for name in zoo.MODELS if isinstance(zoo.model(name), AnySubset)}
 LABELLED = [name for name in DATASETS if "labels" in zoo.node("dataset", name)]

@@ -1,0 +1,280 @@
+"""Fields from NetCDF and Zarr: values, order, splits, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from itertools import pairwise
+
+import gridded
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from data.cases import block_means
+from data.netcdf import netcdf
+from flows.errors import UserError
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(gridded.saved(tmp_path))
+
+
+def everything(dataset, part="train"):
+    return dataset.source(part).take(slice(None))
+
+
+@pytest.mark.parametrize("kind", ["NetCDF-4", "NetCDF-3", "Zarr", "a file for each month"])
+def test_every_format_gives_the_values_of_the_file(tmp_path, kind):
+    weather = gridded.weather()
+    path = str(tmp_path / "w.nc")
+    if kind == "NetCDF-3":
+        weather.to_netcdf(path, engine="scipy")
+    elif kind == "Zarr":
+        path = str(tmp_path / "w.zarr")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            weather.to_zarr(path)
+    elif kind == "NetCDF-4":
+        weather.to_netcdf(path, engine="h5netcdf")
+    else:
+        path = str(tmp_path / "w_*.nc")
+        for month, part in weather[["t2m", "msl"]].groupby("time.month"):
+            gridded.saved(tmp_path, part, f"w_{month}.nc")
+        gridded.saved(tmp_path, weather[["z"]], "w_z.nc")
+    dataset = netcdf(path, ["t2m"], ["msl"], ["z"], val=0.1, test=0.2)
+    x, context = everything(dataset)
+    assert (x.shape, x.dtype) == ((42, 1, 7, 9), torch.float64)
+    np.testing.assert_array_equal(x[:, 0], weather.t2m[:42].astype(float))
+    np.testing.assert_array_equal(context[:, 0], weather.msl[:42].astype(float))
+    np.testing.assert_array_equal(context[:, 1], np.broadcast_to(weather.z, (42, 7, 9)))
+    np.testing.assert_array_equal(everything(dataset, "val").x[:, 0], weather.t2m[42:48].astype(float))
+    np.testing.assert_array_equal(everything(dataset, "test").x[:, 0], weather.t2m[48:].astype(float))
+    assert dataset.spec.names == ("t2m",)
+    assert dataset.spec.context_names == ("msl", "z")
+    assert (dataset.spec.shape, dataset.spec.context_shape) == ((1, 7, 9), (2, 7, 9))
+
+
+def test_parts_follow_each_other_with_gaps(path):
+    dataset = netcdf(path, ["t2m"], gap=3)
+    times = [np.asarray(dataset.layout(part).time) for part in ("train", "val", "test")]
+    assert [len(each) for each in times] == [36, 6, 12]
+    days = [(b[0] - a[-1]) / np.timedelta64(1, "D") for a, b in pairwise(times)]
+    assert days == [4, 4]
+
+
+def test_a_lagged_context_is_that_of_the_steps_before(path):
+    dataset = netcdf(path, ["t2m"], ["t2m", "msl"], lag=2)
+    weather = gridded.weather()
+    x, context = everything(dataset)
+    np.testing.assert_array_equal(x[:, 0], weather.t2m[2 : 2 + len(x)].astype(float))
+    np.testing.assert_array_equal(context[:, 0], weather.t2m[: len(x)].astype(float))
+    assert dataset.spec.context_names == ("lag2_t2m", "lag2_msl")
+    assert dataset.layout("train").time[0] == weather.time[2]
+    given = everything(dataset, "val").context  # two steps before the first of validation
+    trained = {x[k].numpy().tobytes() for k in range(len(x))}
+    assert not trained & {field[:1].numpy().tobytes() for field in given}
+
+
+def test_coarsened_the_target_is_its_own_context(path):
+    dataset = netcdf(path, ["t2m", "msl"], coarsen=4)
+    x, context = everything(dataset)
+    assert dataset.spec.context_names == ("coarse_t2m", "coarse_msl")
+    for rows, columns in (
+        (slice(0, 4), slice(4, 8)),
+        (slice(4, 7), slice(8, 9)),
+    ):  # whole, and a corner's part
+        means = x[..., rows, columns].mean((-2, -1), keepdim=True)
+        torch.testing.assert_close(context[..., rows, columns], means.expand(x[..., rows, columns].shape))
+
+
+def test_means_are_of_the_cells_that_are_there():
+    x = torch.tensor([[[1.0, 2.0, torch.nan], [3.0, torch.nan, torch.nan]]]).double()
+    expected = torch.tensor([[[2.0, 2.0, torch.nan], [2.0, 2.0, torch.nan]]]).double()
+    torch.testing.assert_close(block_means(x, 2), expected, equal_nan=True)
+
+
+def test_patches_tile_the_grid(path):
+    dataset = netcdf(path, ["t2m"], static=["z"], patch=4, coarsen=2)
+    assert dataset.spec.shape == (1, 4, 4)
+    whole = everything(netcdf(path, ["t2m"], static=["z"], coarsen=2))
+    x, context = everything(dataset)
+    assert len(x) == 6 * len(whole.x)
+    for place, (row, column) in enumerate([(0, 0), (0, 4), (0, 5), (3, 0), (3, 4), (3, 5)]):
+        window = (..., slice(row, row + 4), slice(column, column + 4))
+        torch.testing.assert_close(x[place::6], whole.x[window])
+        torch.testing.assert_close(context[place::6], whole.context[window])
+    layout = dataset.layout("test")
+    assert layout.t2m.dims == ("case", "row", "column")
+    np.testing.assert_array_equal(layout.t2m.astype(float), everything(dataset, "test").x[:, 0])
+    assert layout.latitude.dims == ("case", "row")
+
+
+def test_another_dimension_is_selected_or_asked_for(tmp_path):
+    levels = xr.concat([gridded.weather()[["t2m"]] + k for k in range(3)], "level").transpose("time", ...)
+    levels = levels.assign_coords(level=[500, 700, 850])
+    path = str(gridded.saved(tmp_path, levels))
+    with pytest.raises(UserError, match=r"dimensions .*; choose a place .* dataset\.select=\{level: 500\}"):
+        netcdf(path, ["t2m"])
+    x, _ = everything(netcdf(path, ["t2m"], select={"level": 700}))
+    np.testing.assert_array_equal(x[:, 0], gridded.weather().t2m[:42].astype(float) + 1)
+    with pytest.raises(UserError, match="level has no 600; it has 500, 700, 850"):
+        netcdf(path, ["t2m"], select={"level": 600})
+    with pytest.raises(UserError, match="no dimension levl; did you mean level"):
+        netcdf(path, ["t2m"], select={"levl": 500})
+
+
+def test_packed_values_and_other_calendars_are_understood(tmp_path):
+    weather = gridded.weather()[["t2m"]]
+    times = xr.date_range("2000-02-28", periods=60, calendar="360_day", use_cftime=True)
+    weather = weather.assign_coords(time=times)
+    weather.t2m.encoding = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -32768}
+    dataset = netcdf(str(gridded.saved(tmp_path, weather)), ["t2m"])
+    np.testing.assert_allclose(everything(dataset).x[:, 0], weather.t2m[:42], atol=0.006)
+    assert dataset.layout("val").time.dt.calendar == "360_day"
+
+
+def test_read_from_disk_it_gives_the_same(path, monkeypatch):
+    """Whatever is read at once, and however little is kept."""
+    memory = netcdf(path, ["t2m"], ["msl"], coarsen=3, patch=4).source("train")
+    monkeypatch.setattr("data.observed.MEMORY", 0)
+    source = netcdf(path, ["t2m"], ["msl"], coarsen=3, patch=4).source("train")
+    assert type(source).__name__ == "OnDisk"
+    assert type(memory).__name__ == "InMemory"
+    case = sum(tensor[0].nbytes for tensor in memory.take(slice(0, 1)))
+    for chunk, kept in ((1, 1), (5 * case, 12 * case), (50 * case, 10_000 * case)):
+        source.run, source.kept, source.together = max(1, chunk // case), kept, max(1, kept // 2 // chunk)
+        source._read.clear()
+        index = torch.randperm(len(source), generator=torch.Generator().manual_seed(1))[:40]
+        for ours, theirs in zip(source.take(index), memory.take(index), strict=True):
+            assert torch.equal(ours, theirs)
+        single = source.to(torch.device("cpu"), torch.float32).take(slice(3, 11))
+        assert torch.equal(single.x, memory.take(slice(3, 11)).x.float())
+
+
+def test_an_epoch_from_disk_meets_every_case_once_and_reads_each_run_once(path, monkeypatch):
+    monkeypatch.setattr("data.observed.MEMORY", 0)
+    source = netcdf(path, ["t2m"], ["msl"]).source("train")
+    source.run, source.together = 5, 2
+    source.kept = 4 * source.run * source.cases.bytes
+    reads = []
+    read = source.cases.read
+    monkeypatch.setattr(source.cases, "read", lambda *ends: reads.append(ends) or read(*ends))
+    generator = torch.Generator().manual_seed(0)
+    state = generator.get_state()
+    blocks = [*source.order(6, generator)]
+    for block in blocks:
+        source.take(block)
+        assert len(source._read) <= 4
+    assert sorted(torch.cat(blocks).tolist()) == [*range(42)]
+    assert len(reads) == len(set(reads)) == 9
+    assert max(stop - start for start, stop in reads) <= 5
+    assert torch.cat(blocks).tolist() != [*range(42)]
+    generator.set_state(state)
+    assert all(torch.equal(a, b) for a, b in zip(blocks, source.order(6, generator), strict=True))
+
+
+def test_missing_cells_are_refused_with_place_and_count_or_dropped(tmp_path, capsys):
+    weather = gridded.weather().load()
+    weather.t2m[5, 2, 3] = np.nan
+    weather.msl[7:9, 0, 0] = np.inf
+    path = str(gridded.saved(tmp_path, weather))
+    told = "3 of 60 cases have missing or infinite cells, the first at time 2001-02-08, in t2m"
+    with pytest.raises(UserError, match=re.escape(told) + ".*missing=drop"):
+        netcdf(path, ["t2m"], ["msl"])
+    dataset = netcdf(path, ["t2m"], ["msl"], missing="drop")
+    assert told in capsys.readouterr().err
+    x, context = everything(dataset)
+    assert len(x) == 39
+    assert x.isfinite().all()
+    assert context.isfinite().all()
+    np.testing.assert_array_equal(x[:, 0], weather.t2m[[*range(5), 6, *range(9, 42)]].astype(float))
+    weather.t2m[:, 0, 0] = np.nan
+    path = str(gridded.saved(tmp_path, weather, "corner.nc"))
+    with pytest.raises(UserError, match="none is left"):
+        netcdf(path, ["t2m"], missing="drop")
+    patches = netcdf(path, ["t2m"], patch=4, missing="drop")
+    assert len(patches.source("test")) == 12 * 5  # all but the windows at that corner
+
+
+REFUSED = {
+    "no such file": ({"path": "nowhere.nc"}, r"dataset\.path=nowhere\.nc: no such file"),
+    "no file fits": ({"path": "nowhere_*.nc"}, "no file fits this pattern"),
+    "no variable": ({"target": ["t2"]}, r"dataset\.target: no variable t2; did you mean t2m"),
+    "no target": ({"target": []}, r"dataset\.target: names nothing; variables: msl, t2m, z"),
+    "twice": ({"context": ["msl", "msl"]}, r"dataset\.context: names msl twice"),
+    "time": ({"time": "tim"}, r"dataset\.time=tim: t2m has no such dimension; it has time, latitude"),
+    "static with time": (
+        {"static": ["msl"]},
+        r"static: msl lies on \(time, latitude, longitude\), but should",
+    ),
+    "context without time": (
+        {"context": ["z"]},
+        r"context: z lies on \(latitude, longitude\), but should on",
+    ),
+    "coarser than the grid": ({"coarsen": 8}, r"dataset\.coarsen=8: larger than the grid of 7 × 9 cells"),
+    "patch": ({"patch": 8}, r"dataset\.patch=8: larger than the grid"),
+    "lag": ({"lag": 60}, r"dataset\.lag=60: there are 60 times in all"),
+    "too few": ({"gap": 25}, "leave none for train; give more steps or other shares"),
+    "no validation": ({"val": 0.0}, "leave none for val"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cant_be_is_refused_in_one_line(path, name):
+    options, told = REFUSED[name]
+    with pytest.raises(UserError, match=told) as refusal:
+        netcdf(**({"path": path, "target": ["t2m"]} | options))
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_no_grid_is_refused(tmp_path):
+    text = tmp_path / "a.nc"
+    text.write_text("no fields")
+    with pytest.raises(UserError, match="neither NetCDF-3, NetCDF-4 nor Zarr"):
+        netcdf(str(text), ["t2m"])
+    with pytest.raises(UserError, match="is a folder and no Zarr store"):
+        netcdf(str(tmp_path), ["t2m"])
+    cut = gridded.saved(tmp_path, name="cut.nc")
+    cut.write_bytes(cut.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"cut\.nc: can't be read"):
+        netcdf(str(cut), ["t2m"])
+    named = gridded.weather().assign(name=("time", ["a"] * 60))
+    with pytest.raises(UserError, match="name holds .*, no numbers"):
+        netcdf(str(gridded.saved(tmp_path, named)), ["name"])
+
+
+@pytest.mark.parametrize(
+    ("axis", "order", "told"),
+    [
+        (
+            "time",
+            [0, 2, 1, 3],
+            "time doesn't increase: 2001-02-05.* is followed by 2001-02-04.*; sort the file",
+        ),
+        ("time", [0, 1, 1, 3], "time doesn't increase"),
+        ("time", [3, 2, 1, 0], "time doesn't increase"),
+        ("longitude", [4, 5, 6, 0], "longitude doesn't go one way: 3.0 is followed by -3.0"),
+        ("latitude", [0, 1, 1, 3], "latitude doesn't go one way"),
+    ],
+)
+def test_an_axis_out_of_order_is_named(tmp_path, axis, order, told):
+    path = gridded.saved(tmp_path, gridded.weather().isel({axis: order}))
+    with pytest.raises(UserError, match=told):
+        netcdf(str(path), ["t2m"])
+
+
+def test_grids_that_differ_are_refused_with_the_axis(tmp_path):
+    gridded.saved(tmp_path, gridded.weather(30), "w1.nc")
+    later = gridded.weather(30, latitude=np.linspace(60, 50, 7))
+    gridded.saved(tmp_path, later.assign_coords(time=later.time + np.timedelta64(30, "D")), "w2.nc")
+    with pytest.raises(
+        UserError, match=r"grids differ in latitude: .*w2\.nc has 7 values from 60\.0 to 50\.0"
+    ):
+        netcdf(str(tmp_path / "w*.nc"), ["t2m"])
+    other = gridded.weather()[["msl"]].rename(latitude="lat")
+    merged = gridded.weather()[["t2m"]].merge(other)
+    with pytest.raises(UserError, match=r"msl lies on \(time, lat, longitude\), but should on"):
+        netcdf(str(gridded.saved(tmp_path, merged, "m.nc")), ["t2m"], ["msl"])

@@ -1,0 +1,108 @@
+"""Members of fields in NetCDF."""
+
+from __future__ import annotations
+
+import composed
+import gridded
+import numpy as np
+import pytest
+import xarray as xr
+
+from flows.errors import UserError
+from flows.evaluation.runs import find, open_run
+from flows.evaluation.tasks.report import report
+from flows.evaluation.tasks.sample import sample
+
+TINY = ("trainer.max_steps=2", "model.width=8", "logger=csv", "logger.describe=false", "runtime.threads=1")
+
+
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory):
+    """A run on a gridded file with another calendar."""
+    folder = tmp_path_factory.mktemp("weather")
+    times = xr.date_range("2000-02-28", periods=60, calendar="noleap", use_cftime=True)
+    file = gridded.saved(folder, gridded.weather(time=times))
+    given = ("experiment=netcdf_downscaling", f"dataset.path={file}", "dataset.target=[t2m,msl]")
+    composed.run(folder / "run", *given, "dataset.coarsen=3", "dataset.static=[z]", *TINY)
+    return folder
+
+
+def drawn(folder, run, name="members.nc", **options):
+    path = folder / "out" / name
+    sample(str(path), run=str(run), **({"n": 3} | options))
+    return xr.load_dataset(path)
+
+
+def test_members_have_the_coordinates_and_attributes_of_the_data(weather, tmp_path, capsys):
+    found = drawn(tmp_path, weather / "run")
+    assert "3 members of 12 test cases: " in capsys.readouterr().out
+    source = xr.load_dataset(weather / "weather.nc")[["t2m", "msl"]].isel(time=slice(48, 60))
+    assert found.sizes == {"member": 3, "time": 12, "latitude": 7, "longitude": 9}
+    assert dict(found.t2m.sizes) == found.sizes
+    xr.testing.assert_identical(found.drop_vars(["t2m", "msl", "member"]), source.drop_vars(["t2m", "msl"]))
+    assert found.time.dt.calendar == "noleap"
+    assert found.t2m.attrs == source.t2m.attrs
+    assert found.msl.attrs == {"units": "Pa"}
+    assert found.attrs == source.attrs
+    assert found.t2m.dtype == np.float32
+    assert abs(float(found.t2m.mean() - source.t2m.mean())) < 5  # in Kelvin, each in its own variable
+    assert abs(float(found.msl.mean() / source.msl.mean()) - 1) < 0.05
+
+
+def test_members_are_the_models_draws_under_each_cases_context(weather, tmp_path):
+    """The mean over members follows the coarse field that they are given, case by case."""
+    opened = open_run(find(str(weather / "run")), "best", ())
+    found = drawn(tmp_path, weather / "run", n=50)
+    again = drawn(tmp_path, weather / "run", "again.nc", n=50)
+    other = drawn(tmp_path, weather / "run", "other.nc", n=50, seed=1)
+    assert found.equals(again)
+    assert not found.equals(other)
+    assert len(np.unique(found.t2m)) > 0.9 * found.t2m.size
+    assert np.isfinite(found.t2m).all()
+    assert opened.saved.spec.names == tuple(found.data_vars)
+
+
+def test_fewer_cases_are_evenly_spread(weather, tmp_path):
+    found = drawn(tmp_path, weather / "run", cases=3)
+    source = xr.load_dataset(weather / "weather.nc").isel(time=[48, 54, 59])
+    assert list(found.time.values) == list(source.time.values)
+
+
+def test_the_report_judges_such_a_run(weather):
+    report(run=str(weather / "run"), output=str(weather / "report"), n_members=4)
+    assert (weather / "report" / "metrics.json").exists()
+
+
+def test_patches_have_cases_for_their_first_axis(weather, tmp_path):
+    given = ("experiment=netcdf_downscaling", f"dataset.path={weather / 'weather.nc'}", "dataset.patch=4")
+    composed.run(tmp_path / "run", *given, "dataset.target=[t2m]", "dataset.coarsen=2", *TINY)
+    found = drawn(tmp_path, tmp_path / "run", n=2, cases=6)
+    assert found.t2m.dims == ("member", "case", "row", "column")
+    assert found.latitude.shape == (6, 4)
+    assert found.time.shape == (6,)
+
+
+def test_fields_without_coordinates_are_written_too(tmp_path):
+    sizes = (
+        "dataset.height=8",
+        "dataset.width=8",
+        "dataset.n_train=64",
+        "dataset.n_val=8",
+        "dataset.n_test=5",
+    )
+    composed.run(tmp_path / "run", "experiment=grf_likelihood", *sizes, *TINY)
+    found = drawn(tmp_path, tmp_path / "run")
+    assert found.x0.dims == ("member", "case", "row", "column")
+    assert found.sizes == {"member": 3, "case": 5, "row": 8, "column": 8}
+
+
+def test_too_many_numbers_are_refused_with_what_would_fit(weather, tmp_path):
+    with pytest.raises(UserError, match=r"more than 5\.4e\+08; give cases=4 or fewer members"):
+        sample(str(tmp_path / "m.nc"), n=1_000_000, run=str(weather / "run"))
+    assert not (tmp_path / "m.nc").exists()
+
+
+def test_vectors_are_no_fields(tmp_path):
+    composed.run(tmp_path / "run", "trainer.max_steps=2", "dataset.n_train=300", "logger=csv")
+    with pytest.raises(UserError, match=r"are no fields; give \.csv, \.parquet or \.npy"):
+        sample(str(tmp_path / "m.nc"), run=str(tmp_path / "run"))
