@@ -65,7 +65,10 @@ def _few(arguments: list[str]) -> tuple[str, ...]:
         return ("dataset.n=300",)
     if any(argument.startswith("experiment=grf") for argument in arguments):
         return ("dataset.n_train=64", "dataset.n_val=16", "dataset.n_test=32")
-    own = any(argument in ("dataset=table", "dataset=iris", "experiment=netcdf_downscaling") for argument in arguments)
+    own = any(
+        argument in ("dataset=table", "dataset=iris", "experiment=netcdf_downscaling")
+        for argument in arguments
+    )
     return () if own else FEW
 
 
