@@ -11,13 +11,10 @@ from flows.core import Dataset, Part, Sampler, Spec
 from flows.evaluation.blocks import examples, place
 from flows.evaluation.ensembles import counterparts, draw, room
 from flows.evaluation.metrics.ensemble import crps, ranks
-from flows.evaluation.plots.fields import (
-    context_panels,
-    crps_panels,
-    field_panels,
-    rank_panels,
-    spectrum_panels,
-)
+from flows.evaluation.plots.crps import crps_panels
+from flows.evaluation.plots.fields import context_panels, field_panels
+from flows.evaluation.plots.ranks import rank_panels
+from flows.evaluation.plots.spectra import spectrum_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
