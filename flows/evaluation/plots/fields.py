@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from flows.evaluation.plots.images import dress, ends_of, image
-from flows.evaluation.plots.style import cut, label, panels
+from flows.evaluation.plots.style import WIDTH, cut, label, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,8 @@ def context_panels(context: Tensor, names: Sequence[str]) -> Figure:
     """
     height = PANEL * context.shape[-2] / context.shape[-1] + 0.08
     figure, axes = panels(len(context), len(names), height)
-    figure.set_size_inches(max(len(names) * PANEL, 2 * PANEL) + 0.3, len(context) * height + 0.9)
+    figure.set_layout_engine("compressed")
+    figure.set_size_inches(max(WIDTH, len(names) * PANEL + 0.3), len(context) * height + 0.9)
     for channel, name in enumerate(names):
         column = axes[channel :: len(names)]
         ends = ends_of(context[:, channel])

@@ -30,7 +30,7 @@ def rank_panels(ranks: Tensor, members: int) -> Figure:
     for end, name in ((0.005, "99 % of bars, by chance"), (0.995, None)):
         reached = torch.from_numpy(binom.ppf(end, len(ranks), chances.numpy())) / len(ranks) / chances
         axes.stairs(reached.tolist(), places, baseline=None, color=MUTED, label=name)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])  # room for the legend
     label(axes, "", "rank of what came true among the members, as a share", "frequency, 1 if even")
     legend(axes)
     return figure
