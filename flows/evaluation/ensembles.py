@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
-from flows.evaluation.blocks import place, spread
+from flows.evaluation.blocks import keep_memory, place, spread
 from flows.evaluation.metrics.ensemble import (
     crps,
     energy_score,
@@ -101,6 +101,7 @@ def draw(
 ) -> Tensor:
     """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
     device, dtype = place(sampler)
+    keep_memory()
     if context is None:
         return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
     block = max(1, BLOCK // (members * context[0].numel()))
