@@ -266,6 +266,30 @@ FAULTS = {
         "return x, context",
         "tests/objectives/test_wgan_gp.py::test_units_of_the_data_dont_matter",
     ),
+    "a context encoded for each draw": Fault(
+        "flows/core.py",
+        "z = self.base.sample(n, context, generator)\n",
+        "z = self.base.sample(n, context, generator)\n        context = context.expand(n, *context.shape)\n",
+        "tests/models/test_conditional_flow.py::test_what_sees_the_context_alone_sees_it_once",
+    ),
+    "a slope counted once for several x": Fault(
+        "flows/transforms/given.py",
+        "return z, log_slope.expand_as(z).sum(self.event)",
+        "return z, log_slope.sum(self.event)",
+        "tests/transforms/test_fields.py::test_one_context_serves_all_that_lead",
+    ),
+    "model and law exchanged": Fault(
+        "flows/evaluation/plots/crps.py",
+        "model - law",
+        "law - model",
+        "tests/evaluation/test_plots.py::test_the_map_of_crps_shows_where_the_model_is_worse",
+    ),
+    "members not asked for": Fault(
+        "flows/evaluation/measure.py",
+        "pool, generator, n_members)",
+        "pool, generator, MEMBERS)",
+        "tests/evaluation/test_tasks.py::test_as_many_members_as_asked_for_are_drawn_for_each_field",
+    ),
 }
 
 COPIED = ("flows", "data", "conf", "tests", "train.py", "evaluate.py", "pyproject.toml")

@@ -23,6 +23,15 @@ def place(module: nn.Module) -> tuple[torch.device, torch.dtype]:
     return torch.device("cpu"), torch.float64
 
 
+def keep_memory() -> None:
+    """Let the process keep what it frees, up to 64 MiB, instead of asking the system for it again and again.
+
+    glibc keeps up to twice the largest block that has been freed, of those below 32 MiB; elsewhere this does
+    nothing. Without it, fresh pages take nearly half the time of drawing fields.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
 def spread(size: int, limit: int) -> Tensor:
     """At most `limit` places of `size`, evenly spread, so that sorted rows are all represented.
 
@@ -58,6 +67,7 @@ def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generato
 @torch.no_grad()
 def log_prob(density: Density, batch: Batch, block: int = BLOCK) -> Tensor:
     """Log-density of each example in nats, float64 (N,) on the CPU."""
+    keep_memory()
     device, dtype = place(density)
     blocks = zip(*_split(batch, block), strict=True)
     return torch.cat([density.log_prob(*_to(b, device, dtype)).double().cpu() for b in blocks])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
-from flows.evaluation.blocks import place, spread
+from flows.evaluation.blocks import keep_memory, place, spread
 from flows.evaluation.metrics.ensemble import (
     crps,
     energy_score,
@@ -61,8 +61,7 @@ def judge_fields(
         generator: Of every draw.
         members: Of each ensemble, two at least.
     """
-    cells = test.x[0].numel()
-    places = spread(len(test.x), max(2, NUMBERS // (members * cells)))
+    places = spread(len(test.x), room(members, spec))
     x, context = test.x[places].double(), None if test.context is None else test.context[places]
     found = {"cases": float(len(x))}
     found |= _scores(draw(model, context, len(x), members, generator), x, generator)
@@ -91,12 +90,18 @@ def judge_fields(
     return found
 
 
+def room(members: int, spec: Spec) -> int:
+    """For how many cases ensembles of so many members are drawn, at most."""
+    return max(2, NUMBERS // (members * math.prod(spec.shape)))
+
+
 @torch.no_grad()
 def draw(
     sampler: Sampler, context: Tensor | None, cases: int, members: int, generator: torch.Generator
 ) -> Tensor:
     """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
     device, dtype = place(sampler)
+    keep_memory()
     if context is None:
         return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
     block = max(1, BLOCK // (members * context[0].numel()))
@@ -107,15 +112,22 @@ def draw(
     return torch.cat(drawn)
 
 
-def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:
-    """What the context says of x: channels `name` or `…_name`; None unless each of x has one."""
-    places = [
-        [k for k, other in enumerate(spec.context_names) if other == name or other.endswith(f"_{name}")]
+def counterparts(spec: Spec) -> list[int | None]:
+    """Where the context speaks of each channel of x: its first channel `name` or `…_name`, if any.
+
+    >>> counterparts(Spec(("t", "u"), (2, 8, 8), ("height", "low_t"), (2, 8, 8)))
+    [1, None]
+    """
+    return [
+        next((k for k, other in enumerate(spec.context_names) if f"_{other}".endswith(f"_{name}")), None)
         for name in spec.names
     ]
-    if context is None or not all(places):
-        return None
-    return context[:, [first for first, *_ in places]]
+
+
+def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:
+    """What the context says of x, by the counterparts of its channels; None unless each has one."""
+    places = [place for place in counterparts(spec) if place is not None]
+    return None if context is None or len(places) < len(spec.names) else context[:, places]
 
 
 def _scores(members: Tensor, x: Tensor, generator: torch.Generator) -> dict[str, float]:

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
 
 def training_figures(
-    model: Sampler, dataset: Dataset, part: Part = "val", points: int = 2000, seed: int = 0, draws: int = 6000
+    model: Sampler,
+    dataset: Dataset,
+    part: Part = "val",
+    points: int = 2000,
+    seed: int = 0,
+    draws: int = 6000,
+    cases: int = 64,
 ) -> dict[str, Figure]:
     """What can be seen of a model, by name; only what makes sense for it and its data.
 
@@ -47,10 +53,11 @@ def training_figures(
         points: How many.
         seed: Of every draw made here.
         draws: How many points a picture is redrawn from.
+        cases: How many fields are drawn for, at most.
     """
     spec = dataset.spec
     if len(spec.shape) == 3:
-        return field_figures(model, dataset, part, seed)
+        return field_figures(model, dataset, part, seed, cases)
     if len(spec.shape) != 1:
         return {}
     (features,) = spec.shape

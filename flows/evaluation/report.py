@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.evaluation.meaning import Row, number, rows
-from flows.evaluation.plots.style import INK
+from flows.evaluation.plots.style import INK, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,8 @@ TITLES = {
     "corner": "Features in pairs",
     "components": "Principal components",
     "fields": "Fields",
+    "context": "What else is given",
+    "crps": "CRPS, cell by cell",
     "spectra": "Spectra",
     "ranks": "Ranks",
 }
@@ -49,12 +51,18 @@ CAPTIONS = {
     "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
     "samples": "Held-out points beside as many generated ones, in the data's units.",
     "fields": "A held-out case a row: what is given of the field, the field that came true, mean and spread "
-    "of sixteen draws, and three of them. Each draw should be as rough as the truth, and differ where the "
+    "of sixteen draws, and four of them. Each draw should be as rough as the truth, and differ where the "
     "spread is wide.",
+    "context": "In the same cases, what is given beside the fields themselves: each channel on a scale of "
+    "its own.",
+    "crps": "Mean score of sixteen draws in each cell, over held-out cases, in the data's units: lower is "
+    "better. Beside it, where the exact law is known, that of its draws under the same contexts, by the same "
+    "colours; red is where the model does worse.",
     "spectra": "Power of held-out fields and of draws, by waves across the field. Where draws lie below, "
     "they are too smooth at that scale.",
     "ranks": "Where what came true stands among the draws, in a cell of each case. A bowl means draws that "
-    "lie too close together, a hill that they lie too far apart, a slope that all are too high or low.",
+    "lie too close together, a hill that they lie too far apart, a slope that all are too high or low. Of a "
+    "perfect model's bars 99 % end between the grey lines.",
     "points": "Held-out points beside as many generated ones, each in its own red, green and blue, in "
     "the picture's proportions. Look for colours out of place, and for points where there should be none.",
     "picture": "All points of the data beside draws, put back into pixels: the picture's own, or larger "
@@ -78,6 +86,7 @@ class Picture(NamedTuple):
     title: str
     svg: Markup
     caption: str
+    wide: bool
 
 
 class Step(NamedTuple):
@@ -154,10 +163,13 @@ def _headlines(table: Sequence[Row]) -> list[Row]:
 
 
 def _pictures(figures: Mapping[str, Figure]) -> list[Picture]:
-    return [
-        Picture(TITLES.get(name, name), _svg(figure, TITLES.get(name, name)), CAPTIONS.get(name, ""))
-        for name, figure in figures.items()
-    ]
+    pictures = []
+    for name, figure in figures.items():
+        kind, _, channel = (name, "", "") if name in TITLES else name.partition("_")
+        title = ": ".join(filter(None, (TITLES.get(kind, kind), channel)))
+        wide = bool(figure.get_figwidth() > 1.25 * WIDTH)
+        pictures.append(Picture(title, _svg(figure, title), CAPTIONS.get(kind, ""), wide))
+    return pictures
 
 
 def _svg(figure: Figure, title: str) -> Markup:

@@ -242,7 +242,7 @@ def test_what_is_no_grid_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"cut\.nc: can't be read"):
         netcdf(str(cut), ["t2m"])
     named = gridded.weather().assign(name=("time", ["a"] * 60))
-    with pytest.raises(UserError, match="name holds .*, no numbers"):
+    with pytest.raises(UserError, match=r"name holds .*, no numbers"):
         netcdf(str(gridded.saved(tmp_path, named)), ["name"])
 
 

@@ -1,6 +1,7 @@
 import ast
 import threading
 from pathlib import Path
+from typing import final
 
 import numpy as np
 import pytest
@@ -604,20 +605,68 @@ def test_training_figures_of_fields(channels):
     data = grf(height=12, width=8, channels=channels, n_train=4, n_val=10, n_test=4)
     figures = training_figures(data.truth, data)
     each = {"fields"} if channels == 1 else {"fields_x0", "fields_x1"}
-    assert figures.keys() == {*each, "spectra", "ranks"}
+    assert figures.keys() == {*each, "crps", "spectra", "ranks"}
     for name in each:
         titles = [axes.get_title(loc="left") for axes in figures[name].axes]
-        assert titles[:7] == ["given", "truth", "mean", "spread", "draw 1", "draw 2", "draw 3"]
-        images = [axes.images[0] for axes in figures[name].axes[:7]]
+        assert titles[:8] == ["given", "truth", "mean", "spread", *(f"draw {k}" for k in range(1, 5))]
+        images = [axes.images[0] for axes in figures[name].axes[:8]]
         assert all(image.get_array().shape == (12, 8) for image in images)
         scales = {image.get_clim() for image, title in zip(images, titles, strict=False) if title != "spread"}
         assert len(scales) == 1
-        (bar, spread) = [axes.get_ylabel() for axes in figures[name].axes[21:]]
+        (bar, spread) = [axes.get_ylabel() for axes in figures[name].axes[24:]]
         assert spread == f"spread of {bar}"
     assert len(figures["spectra"].axes) == channels
     for axes in figures["spectra"].axes:
         assert [line.get_label() for line in axes.lines] == ["real", "generated"]
         assert axes.get_xlabel() == "waves per field"
+
+
+@final
+class Copied(Sampler):
+    """Draws of a dataset's own law, all of them wrong in one place."""
+
+    def __init__(self, law, channel, row, column):
+        super().__init__()
+        self.law, self.place = law, (..., channel, row, column)
+
+    def sample(self, n, context=None, generator=None):
+        drawn = self.law.sample(n, context, generator)
+        drawn[self.place] += 3
+        return drawn
+
+
+def test_the_map_of_crps_shows_where_the_model_is_worse():
+    data = grf(height=8, width=12, channels=2, n_train=4, n_val=40)
+    shown = drawn(training_figures(Copied(data.truth, 1, 2, 9), data)["crps"])
+    assert [axes.get_title("left") for axes in shown] == [
+        *("x0: model", "exact law", "model less law"),
+        *("x1: model", "exact law", "model less law"),
+    ]
+    *_, law, lost = (axes.images[0] for axes in shown)
+    model = shown[3].images[0]
+    assert model.get_clim() == law.get_clim()
+    assert lost.get_clim()[0] == -lost.get_clim()[1]
+    assert np.unravel_index(lost.get_array().argmax(), (8, 12)) == (2, 9)
+    assert lost.get_array().max() > 1
+    np.testing.assert_allclose(lost.get_array(), model.get_array() - law.get_array())
+    labels = {axes.get_ylabel() for axes in shown[0].figure.axes if axes.get_label() == "<colorbar>"}
+    assert labels == {"CRPS of x0", "CRPS of x1", "more CRPS"}
+
+
+def test_every_channel_and_all_of_the_context_are_shown_without_a_law_too():
+    data = grf(height=8, width=8, channels=3, relief=0.5, n_train=4, n_val=40)
+    law, data.truth = data.truth, None
+    data.spec = data.spec._replace(names=("seen", "x/1", "x2"), context_names=("a", "b", "low_x2", "c", "d"))
+    figures = training_figures(law, data)
+    assert [*figures] == ["fields_seen", "fields_1", "fields_x2", "context", "crps", "spectra", "ranks"]
+    first = {name: drawn(figures[name])[0].get_title("left") for name in list(figures)[:3]}
+    assert [*first.values()] == ["truth", "truth", "given"]
+    assert [axes.get_title("left") for axes in drawn(figures["context"])[:4]] == ["a", "b", "c", "d"]
+    context = data.source("val").take(slice(0, 1)).context[0]
+    for axes, channel in zip(drawn(figures["context"]), (0, 1, 3, 4), strict=False):
+        np.testing.assert_allclose(axes.images[0].get_array(), context[channel])
+    for name in ("crps", "spectra"):
+        assert [axes.get_title("left") for axes in drawn(figures[name])] == ["seen", "x/1", "x2"]
 
 
 def test_figures_of_one_run_compare():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from gaussians import Drawn, gaussian
 
+from data.grf import grf
 from flows.evaluation.figures import training_figures
 from flows.evaluation.meaning import rows
 from flows.evaluation.measure import measure
@@ -109,6 +110,16 @@ def test_text_in_figures_takes_the_colour_of_the_page(page):
 def test_each_figure_has_a_caption_and_a_name_for_those_who_do_not_see_it(page):
     assert all(caption for caption in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL))
     assert len(re.findall(r'<svg role="img" aria-label="[^"]+"', page)) == page.count("<svg")
+
+
+def test_figures_of_each_channel_are_titled_captioned_and_as_wide_as_the_page():
+    data = grf(height=8, width=8, channels=2, n_train=4, n_test=10)
+    figures = training_figures(data.truth, data, "test")
+    html = written("fields", "", {}, figures, [], {}, {}, [])
+    titles = re.findall(r"<h3>(.*?)</h3>", html)
+    assert titles == ["Fields: x0", "Fields: x1", "CRPS, cell by cell", "Spectra", "Ranks"]
+    assert html.count('<figure class="wide">') == 2
+    assert all(caption for caption in re.findall(r"<figcaption>(.*?)</figcaption>", html, re.DOTALL))
 
 
 def test_numbers_that_are_not_finite_are_shown():

@@ -19,6 +19,7 @@ PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8
 REAL, GENERATED = PALETTE[:2]
 
 TEXT = 10.0
+COLUMNS = 3  # of channels, where each has a panel of its own
 WIDTH = 6.4  # inches: two beside each other on a laptop, one on a phone
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SHOWN = 4000  # points in a figure
 DRAWS = 40_000  # that a picture is redrawn from
+CASES = 256  # of fields in a figure
 _NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to read, not to paste
 
 
@@ -81,7 +82,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_member
     metrics, doubts = measure(density, dataset, seed, points, n_members=n_members)
     warnings = [*warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
-    figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS)
+    figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS, CASES)
     _write_figures(folder, figures)
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
