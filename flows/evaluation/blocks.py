@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 
 import torch
@@ -11,6 +12,7 @@ from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler
 from flows.errors import UserError
 
 BLOCK = 8192  # examples at once, of fields fewer:
+MOST = 2**25  # numbers of all examples that are held at once
 NUMBERS = 2**17  # of more, what nets make of them outgrows the processor's cache
 CONTEXTS = 8
 
@@ -50,11 +52,14 @@ def some_contexts(context: Tensor | None) -> Tensor | None:
 
 
 def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generator) -> Batch:
-    """At most `limit` examples of one part; draws of the truth where a dataset has nothing else.
+    """At most `limit` examples of one part, fewer if they are large; draws of the truth where a dataset has
+    nothing else.
 
     Raises: UserError if the dataset has neither.
     """
     source = dataset.source(part)
+    size = math.prod(dataset.spec.shape) + math.prod(dataset.spec.context_shape or (0,))
+    limit = max(1, min(limit, MOST // size))
     if source is not None:
         return source.take(spread(len(source), limit))
     if dataset.truth is None:
@@ -103,6 +108,7 @@ def samples(
     The generator must live where the sampler does.
     """
     device, dtype = place(sampler)
+    block = block if contexts is None else min(block, max(1, NUMBERS // contexts[0].numel()))
     drawn = []
     for start in range(0, n, block):
         if contexts is None:

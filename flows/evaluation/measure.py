@@ -99,6 +99,8 @@ def _fields(
         for whole, each in (("nll", "nll_per_dim"), ("kl_to_truth", "nll_gap")):
             ends = [end for end in ("", "_low", "_high", "_floor") if f"{whole}{end}" in metrics]
             metrics |= {f"{each}{end}": metrics[f"{whole}{end}"] / size for end in ends}
+        if truth is not None:
+            metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
     pool = test.x if train is None else train.x
     metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator, n_members)
     return Measured(metrics, _warnings(metrics))

@@ -87,6 +87,9 @@ class Drawn:
         source = self.source(part)
         return None if source is None else (source.x[:, 0] > 0).long()
 
+    def layout(self, part: Part) -> None:
+        return None
+
 
 class Copier(Sampler):
     """Gives training points back, moved by a little noise; with context, that of the nearest context."""
