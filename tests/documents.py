@@ -64,7 +64,8 @@ def _few(arguments: list[str]) -> tuple[str, ...]:
     if any(argument.startswith("experiment=xyrgb") for argument in arguments):
         return ("dataset.n=300",)
     if any(argument.startswith("experiment=grf") for argument in arguments):
-        return ("dataset.n_train=64", "dataset.n_val=16", "dataset.n_test=32")
+        small = ("dataset.n_train=64", "dataset.n_val=16", "dataset.n_test=32", "trainer.max_seconds=null")
+        return (*small, "dataset.height=16", "dataset.width=16")
     own = any(
         argument in ("dataset=table", "dataset=iris", "experiment=netcdf_downscaling")
         for argument in arguments

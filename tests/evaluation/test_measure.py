@@ -294,6 +294,7 @@ def test_fields_are_told_by_cell_and_beside_their_references():
     found = measure(FIELDS.truth, FIELDS)
     assert found.warnings == []
     assert found.metrics["nll_gap"] == found.metrics["kl_to_truth"] == 0
+    assert found.metrics["truth_ratio"] == 1
     assert found.metrics["nll_per_dim"] == pytest.approx(found.metrics["nll"] / 64)
     table = {row.key: row for row in rows(found.metrics)}
     assert " to " in table["crps"].floor
