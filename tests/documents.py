@@ -56,7 +56,8 @@ def short(command: str) -> list[str]:
     if arguments[0] != "train.py":
         return arguments
     steps = 6 if any(argument.startswith("trainer.max_steps=") for argument in arguments) else 3
-    return [*arguments, f"trainer.max_steps={steps}", "logger.figures=0", *_few(arguments)]
+    alone = "runtime.threads=1"  # another worker has the other core
+    return [*arguments, f"trainer.max_steps={steps}", "logger.figures=0", alone, *_few(arguments)]
 
 
 def _few(arguments: list[str]) -> tuple[str, ...]:
