@@ -9,10 +9,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from data.cases import Cases
-from data.observed import Missing, Observed, dealt, split, whole
+from data.grid import check_continuous
+from data.observed import Missing, Observed, split, whole
 from data.steps import ArraySteps
 from flows.errors import UserError
-from flows.types import Fraction, NonNegativeInt, PositiveInt
+from flows.types import Block, Fraction, NonNegativeInt, PositiveInt
 from flows.wording import choose
 
 
@@ -22,7 +23,7 @@ def arrays(
     context: str | None = "context",
     names: Sequence[str] | None = None,
     context_names: Sequence[str] | None = None,
-    coarsen: PositiveInt | None = None,
+    coarsen: Block | None = None,
     patch: PositiveInt | None = None,
     missing: Missing = "refuse",
     val: Fraction = 0.1,
@@ -41,7 +42,7 @@ def arrays(
         context_names: Of the context's; None for c0, c1, …
         coarsen: Makes the context of the target's own block means, before any other; None for none.
         patch: Side, in cells, of the windows that fields are cut into; None for whole fields.
-        missing: What becomes of cases with missing or infinite cells.
+        missing: What becomes of cases with missing or infinite cells; `data.netcdf` says more.
         val, test: Shares of the cases for validation and for the test.
         gap: Cases left out between parts.
 
@@ -71,9 +72,9 @@ def arrays(
     coarse = [f"coarse_{name}" for name in channels if coarsen is not None]
     given_names = [*coarse, *_named(context_names, given.shape[1], "c", "context_names")]
     cases = Cases(ArraySteps(x, given), size, coarsen, patch)
-    kept = whole(cases, [*channels, *given_names], missing, lambda step: f"case {step}")
+    seen = whole(cases, [*channels, *given_names], missing, lambda step: f"case {step}")
     parts = split(len(x), val, test, gap)
-    return Observed(cases, channels, given_names, dealt(kept, cases.per_step, parts))
+    return Observed(cases, channels, given_names, seen, parts)
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
@@ -93,6 +94,8 @@ def _fields(found: dict[str, np.ndarray], name: str, key: str, file: Path) -> np
     array = found[name]
     if array.dtype.kind not in "fiub":
         raise UserError(f"dataset.{key}: {name} holds {array.dtype}, no numbers")
+    if key == "target":
+        check_continuous(name, array.dtype)
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4 or 0 in array.shape:

@@ -81,6 +81,19 @@ def _check_variable(dataset: xr.Dataset, name: str, key: str) -> None:
         raise UserError(f"dataset.{key}: no variable {name}; {choose(name, variables, 'variables')}")
     if dataset[name].dtype.kind not in "fiub":
         raise UserError(f"dataset.{key}: {name} holds {dataset[name].dtype}, no numbers")
+    if key == "target":
+        check_continuous(name, dataset[name].dtype)
+
+
+def check_continuous(name: str, dtype: np.dtype) -> None:
+    """Refuse what has no density.
+
+    Raises: UserError if it is of whole numbers.
+    """
+    if dtype.kind != "f":
+        raise UserError(
+            f"dataset.target: {name} holds whole numbers, whose density is infinite; it may be context"
+        )
 
 
 def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str) -> xr.Dataset:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from data.cases import Cases
 from data.grid import Grid, understand
-from data.observed import Missing, Observed, dealt, split, whole
+from data.observed import Missing, Observed, split, whole
 from data.opening import opened
 from data.steps import GridSteps
 from flows.errors import UserError
-from flows.types import Fraction, NonNegativeInt, PositiveInt
+from flows.types import Block, Fraction, NonNegativeInt, PositiveInt
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,7 +26,7 @@ def netcdf(
     target: Sequence[str],
     context: Sequence[str] = (),
     static: Sequence[str] = (),
-    coarsen: PositiveInt | None = None,
+    coarsen: Block | None = None,
     lag: NonNegativeInt = 0,
     time: str = "time",
     select: Mapping[str, float | str] | None = None,
@@ -37,6 +37,9 @@ def netcdf(
     gap: NonNegativeInt = 0,
 ) -> Observed:
     """Variables of NetCDF-3, NetCDF-4 or Zarr files: the target's fields, given the context's.
+
+    Given exact block means of itself the target has no bounded density, as the last cell of a block follows
+    from the others: likelihoods then compare models, and say nothing of how good one is.
 
     A case is a time, or one patch of the grid at a time. Training takes the first, then come validation and
     test. What doesn't fit in memory is read as it is needed.
@@ -53,7 +56,7 @@ def netcdf(
         select: A place on each other dimension: {level: 850}.
         patch: Side, in cells, of the windows that fields are cut into; None for whole fields.
         missing: What becomes of cases with missing or infinite cells; `drop` leaves them out and says on
-            stderr how many.
+            stderr how many; `exclude` does so too, but first leaves cells out that no case has.
         val, test: Shares of the times for validation and for the test.
         gap: Times left out between parts, for neighbours are alike; at least `lag`.
 
@@ -70,10 +73,10 @@ def netcdf(
     before = f"lag{lag}_" if lag else ""
     coarse = [f"coarse_{name}" for name in target if coarsen is not None]
     names = [*coarse, *(f"{before}{name}" for name in context), *static]
-    kept = whole(cases, [*target, *names], missing, lambda step: _when(grid, step + lag))
+    found = whole(cases, [*target, *names], missing, lambda step: _when(grid, step + lag))
     parts = split(len(cases.steps), val, test, max(gap, lag))
     layout = partial(_layout, grid, [*target], cases, lag)
-    return Observed(cases, target, names, dealt(kept, cases.per_step, parts), layout)
+    return Observed(cases, target, names, found, parts, layout)
 
 
 def _when(grid: Grid, place: int) -> str:

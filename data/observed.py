@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -12,13 +12,14 @@ from torch import Tensor
 from data.cases import Cases
 from data.memory import InMemory
 from data.on_disk import CHUNK, OnDisk
-from flows.core import Batch, Part, Source, Spec
+from flows.core import Part, Source, Spec
 from flows.errors import UserError
+from flows.masks import encode
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Missing = Literal["refuse", "drop"]
+Missing = Literal["refuse", "drop", "exclude"]
 MEMORY = 2**29  # bytes of a part that is read once and kept
 
 
@@ -29,7 +30,8 @@ class Observed:
     Args:
         cases: Where they are read.
         names, context_names: Of the channels.
-        places: The cases of each part, in order.
+        found: What of them is used.
+        parts: The steps of each part.
         layout: Coordinates and attributes of the cases given by number, or None.
     """
 
@@ -38,7 +40,8 @@ class Observed:
         cases: Cases,
         names: Sequence[str],
         context_names: Sequence[str],
-        places: Mapping[Part, Tensor],
+        found: Whole,
+        parts: Mapping[Part, range],
         layout: Callable[[Tensor], xr.Dataset] | None = None,
     ) -> None:
         context = len(context_names)
@@ -48,8 +51,11 @@ class Observed:
             shape=(len(names), *cases.side),
             context_names=tuple(context_names),
             context_shape=(context, *cases.side) if context else None,
+            absent=encode(found.absent),
+            context_absent=encode(found.context_absent),
         )
-        self._cases, self._places, self._layout = cases, places, layout
+        self._cases, self._layout = cases, layout
+        self._places = dealt(found.kept, cases.per_step, parts)
         self._sources: dict[Part, Source] = {}
 
     def source(self, part: Part) -> Source:
@@ -91,21 +97,40 @@ def split(steps: int, val: float, test: float, gap: int) -> dict[Part, range]:
     }
 
 
-def whole(cases: Cases, names: Sequence[str], missing: Missing, when: Callable[[int], str]) -> Tensor:
-    """The cases without missing or infinite cells, in order (N,), all of them unless others are dropped.
+class Whole(NamedTuple):
+    """The cases that are used, in order (N,), and the cells that none of them has, bool (C, H, W)."""
+
+    kept: Tensor
+    absent: Tensor
+    context_absent: Tensor
+
+
+def whole(cases: Cases, names: Sequence[str], missing: Missing, when: Callable[[int], str]) -> Whole:
+    """The cases without missing or infinite cells, all of them unless others may be dropped.
 
     Args:
         cases: What is looked through, a run of steps at a time.
         names: Of the channels of x and of context.
-        missing: Whether others are refused or dropped, which is told on stderr.
+        missing: Whether other cases are refused or dropped, which is told on stderr. `exclude` leaves out
+            cells that are missing in every case, and drops the cases that lack others.
         when: What to call a step.
 
-    Raises: UserError if there are others, or nothing is left.
+    Raises: UserError if there are other cases, or nothing is left.
     """
-    lacking = torch.cat([*_lacking(cases)])  # (N, channels)
+    if missing == "exclude" and cases.per_step > 1:
+        raise UserError("dataset.missing=exclude: patches lack different cells; give dataset.patch=null")
+    lacking, never = _lacking(cases)
+    if missing == "exclude":
+        lacking = lacking - never.sum((-2, -1))
+        for name, cells in zip(names, never, strict=True):
+            if cells.all():
+                raise UserError(f"dataset: {name} has no value in any case; leave it out")
+    else:
+        never = torch.zeros_like(never)
     bad = lacking.any(1)
+    absent, context_absent = never.split([*cases.channels])
     if not bad.any():
-        return torch.arange(len(bad))
+        return Whole(torch.arange(len(bad)), absent, context_absent)
     step = int(bad.nonzero()[0]) // cases.per_step
     name = names[int(lacking[bad][0].nonzero()[0])]
     told = (
@@ -113,23 +138,25 @@ def whole(cases: Cases, names: Sequence[str], missing: Missing, when: Callable[[
         f"the first at {when(step)}, in {name}"
     )
     if missing == "refuse":
-        raise UserError(f"dataset: {told}; dataset.missing=drop leaves such cases out")
+        raise UserError(
+            f"dataset: {told}; dataset.missing=drop leaves such cases out, exclude cells that all lack"
+        )
     if bad.all():
         raise UserError(f"dataset: {told}; none is left")
     print(f"dataset: {told}; dropped", file=sys.stderr)
-    return (~bad).nonzero().squeeze(1)
+    return Whole((~bad).nonzero().squeeze(1), absent, context_absent)
 
 
-def _lacking(cases: Cases) -> Iterator[Tensor]:
-    """Which channels of x and of context lack a cell, case by case (N, channels)."""
+def _lacking(cases: Cases) -> tuple[Tensor, Tensor]:
+    """How many cells each case lacks by channel (N, channels), and which all lack (channels, H, W)."""
     run = max(1, CHUNK // (cases.bytes * cases.per_step))
+    never, counts = torch.ones(sum(cases.channels), *cases.side, dtype=torch.bool), []
     for start in range(0, len(cases.steps), run):
-        batch = cases.read(start, min(start + run, len(cases.steps)))
-        yield torch.cat([~t.isfinite().all(-1).all(-1) for t in _given(batch)], 1)
-
-
-def _given(batch: Batch) -> list[Tensor]:
-    return [batch.x] if batch.context is None else [batch.x, batch.context]
+        x, context = cases.read(start, min(start + run, len(cases.steps)))
+        lack = ~(x if context is None else torch.cat((x, context), 1)).isfinite()
+        counts.append(lack.sum((-2, -1)))
+        never &= lack.all(0)
+    return torch.cat(counts), never
 
 
 def dealt(kept: Tensor, per_step: int, parts: Mapping[Part, range]) -> dict[Part, Tensor]:

@@ -31,6 +31,9 @@ class Spec(NamedTuple):
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
         dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
+        absent: Cells of a field that are missing in every example, as `flows.masks` writes them, or None.
+            A density is one of the others alone, whatever stands there; draws have NaN there.
+        context_absent: The same of the context.
     """
 
     names: tuple[str, ...]
@@ -41,6 +44,8 @@ class Spec(NamedTuple):
     quantum: tuple[float | None, ...] | None = None
     dtypes: tuple[str, ...] | None = None
     levels: tuple[tuple[str, ...] | None, ...] | None = None
+    absent: str | None = None
+    context_absent: str | None = None
 
     def ends(self, feature: int) -> tuple[float, float]:
         """The support of one feature, infinite where it has none."""

@@ -17,16 +17,17 @@ MAY = {
     "bases": {"core"} | FLOOR,
     "heads": set(),  # torch alone
     "transforms": {"core", "heads", "nets"} | FLOOR,
-    "models": {"core", "bases", "heads", "transforms", "nets"} | FLOOR,
+    "models": {"core", "masks", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
-    "objectives": {"core", "transforms"} | FLOOR,
+    "masks": FLOOR,
+    "objectives": {"core", "masks", "transforms"} | FLOOR,
     "training": {"core", "lattice", "objectives", "config"} | FLOOR,
     "sweeps": {"core", "objectives", "training", "config"} | FLOOR,
-    "evaluation": {"core", "lattice", "training", "config"} | FLOOR,  # reads what training saves
+    "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves
     "config": {"targets"} | FLOOR,
     "cli": {"composition", "refusals"} | FLOOR,
     "__init__": {"core", "lattice", "training"},
-    "data": {"core"} | FLOOR,
+    "data": {"core", "masks"} | FLOOR,
 }
 HEAVY = {
     "torch",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
 from flows.evaluation.blocks import keep_memory, place, spread
+from flows.evaluation.holes import filled, scored, there
 from flows.evaluation.metrics.ensemble import (
     crps,
     energy_score,
@@ -50,6 +51,8 @@ def judge_fields(
     `key_interpolation` that of the context's channels called as those of x, as a forecast of one
     member: there is no spread in it. A chance has no such references.
 
+    Cells that the data never has are left out, and in spectra stand at their channel's mean.
+
     Shapes: x (N, C, H, W); train (M, C, H, W).
 
     Args:
@@ -63,13 +66,13 @@ def judge_fields(
     """
     places = spread(len(test.x), room(members, spec))
     x, context = test.x[places].double(), None if test.context is None else test.context[places]
-    found = {"cases": float(len(x))}
-    found |= _scores(draw(model, context, len(x), members, generator), x, generator)
+    found, mask = {"cases": float(len(x))}, there(spec)
+    found |= _scores(draw(model, context, len(x), members, generator), x, mask, generator)
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
             drawn = draw(truth, context, len(x), members + 1, generator)
-            for key, value in _scores(drawn[:, 1:], drawn[:, 0], generator).items():
+            for key, value in _scores(drawn[:, 1:], drawn[:, 0], mask, generator).items():
                 scores[key].append(value)
         scores.pop("rank_chi2_p")  # any number alike
         for key, values in scores.items():
@@ -77,14 +80,14 @@ def judge_fields(
             found |= {f"{key}_exact": mean}
             found |= {f"{key}_exact_low": mean - reach, f"{key}_exact_high": mean + reach}
     anywhere = torch.randint(len(train), (len(x), members), generator=generator)
-    climate = _scores(train.double()[anywhere], x, generator)
+    climate = _scores(train.double()[anywhere], x, mask, generator)
     climate.pop("rank_chi2_p")
     found |= {f"{key}_climatology": value for key, value in climate.items()}
     seen = interpolation(spec, context)
     if seen is not None:
-        error = seen.double() - x
+        error = scored(seen.double() - x, mask)
         mae, rmse = error.abs().mean().item(), error.square().mean().sqrt().item()
-        distance = spectral_distance(spectrum(seen.double()), spectrum(x))
+        distance = spectral_distance(spectrum(filled(seen.double(), mask)), spectrum(filled(x, mask)))
         found |= {"crps_interpolation": mae, "mae_interpolation": mae, "rmse_interpolation": rmse}
         found["log_spectral_distance_interpolation"] = distance
     return found
@@ -130,7 +133,9 @@ def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:
     return None if context is None or len(places) < len(spec.names) else context[:, places]
 
 
-def _scores(members: Tensor, x: Tensor, generator: torch.Generator) -> dict[str, float]:
+def _scores(members: Tensor, x: Tensor, mask: Tensor | None, generator: torch.Generator) -> dict[str, float]:
+    distance = spectral_distance(spectrum(filled(members, mask)), spectrum(filled(x, mask)))
+    members, x = scored(members, mask), scored(x, mask)
     error = members.mean(1) - x
     return {
         "crps": crps(members, x).mean().item(),
@@ -139,5 +144,5 @@ def _scores(members: Tensor, x: Tensor, generator: torch.Generator) -> dict[str,
         "rmse": error.square().mean().sqrt().item(),
         "spread_skill": spread_skill(members, x),
         "rank_chi2_p": rank_p(ranks(members, x, generator), members.shape[1]),
-        "log_spectral_distance": spectral_distance(spectrum(members), spectrum(x)),
+        "log_spectral_distance": distance,
     }

@@ -10,6 +10,7 @@ import torch
 from flows.core import Dataset, Part, Sampler, Spec
 from flows.evaluation.blocks import examples, place
 from flows.evaluation.ensembles import counterparts, draw, room
+from flows.evaluation.holes import filled, scored, there
 from flows.evaluation.metrics.ensemble import crps, ranks
 from flows.evaluation.plots.crps import crps_panels
 from flows.evaluation.plots.fields import context_panels, field_panels
@@ -54,8 +55,9 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     if dataset.truth is not None:
         exact = crps(draw(dataset.truth, context, len(x), MEMBERS, cpu), x).mean(0)
     figures["crps"] = crps_panels(crps(members, x).mean(0), exact, spec.names)
-    figures["spectra"] = spectrum_panels(x, members, spec.names)
-    figures["ranks"] = rank_panels(ranks(members, x, cpu), MEMBERS)
+    mask = there(spec)
+    figures["spectra"] = spectrum_panels(filled(x, mask), filled(members, mask), spec.names)
+    figures["ranks"] = rank_panels(ranks(scored(members, mask), scored(x, mask), cpu), MEMBERS)
     return figures
 
 

@@ -202,8 +202,8 @@ MEANINGS = {
         "Truth over model",
         "ratio",
         "Mean of p_true / p_model over samples of the model: 1 where its samples follow its density and "
-        "reach all of the truth. It says nothing of how close the two are; KL does. Of fields it is left out where "
-        "KL is a nat or more: a few draws then carry the mean.",
+        "reach all of the truth. It says nothing of how close the two are; KL does. Of fields it is left out "
+        "where KL is a nat or more: a few draws then carry the mean.",
     ),
 }
 

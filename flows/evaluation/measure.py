@@ -12,6 +12,7 @@ from flows.core import AnySubset, Batch, Dataset, Density, Flow, Sampler, Spec
 from flows.evaluation.blocks import conditionals, examples, latent, log_prob, some_contexts, spread
 from flows.evaluation.copying import suspicions
 from flows.evaluation.ensembles import MEMBERS, judge_fields
+from flows.evaluation.holes import there
 from flows.evaluation.judge import FEWEST, judge
 from flows.evaluation.meaning import PARTS
 from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, truth_ratio
@@ -93,7 +94,8 @@ def _fields(
     n_members: int,
 ) -> Measured:
     """What is measured of fields: likelihood, in all and by cell and channel, and ensembles."""
-    truth, size = dataset.truth, math.prod(dataset.spec.shape)
+    mask = there(dataset.spec)
+    truth, size = dataset.truth, math.prod(dataset.spec.shape) if mask is None else int(mask.sum())
     if isinstance(model, Density):
         metrics |= _likelihood(model, truth, test, generator)
         for whole, each in (("nll", "nll_per_dim"), ("kl_to_truth", "nll_gap")):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Inverse, Spec, Transform
 from flows.errors import UserError
+from flows.masks import present
 from flows.nets import ConvNet, Masked, Padding, Reduce
 from flows.transforms import Affine, Coupling, Given, Guided, Level, Mixing, Squeeze, Standardize, haar
 from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
@@ -33,7 +34,7 @@ def conditional_flow(
     next. Its prior net gives mean and standard deviation of what the couplings make, given the context;
     the base stays a standard Gaussian. The context is encoded once for each level, from the level before;
     nets see in it which cells of an odd side's last block are absent. Nothing is fitted but the units of x
-    and context, one a channel.
+    and context, one a channel. Cells that the data never has are left alone: nets see zeros there.
 
     Args:
         spec: What the data is: fields (C, H, W) of two rows and columns or more, odd sizes too.
@@ -59,7 +60,8 @@ def conditional_flow(
     """
     size, inputs = _fields(spec)
     net = partial(ConvNet, width=width, padding=padding)
-    squeezes = _squeezes(spec.shape[0], size, 1 if mixing == "none" else levels)
+    there, seen = present(spec.absent, spec.shape), present(spec.context_absent, spec.context_shape or ())
+    squeezes = _squeezes(spec.shape[0], size, 1 if mixing == "none" else levels, there)
     transform: Transform | None = None
     for squeeze in reversed(squeezes):
         if mixing == "none":
@@ -71,9 +73,9 @@ def conditional_flow(
         transform = Guided(encode, Level(squeeze, Compose(steps), transform))
     assert transform is not None
     return Flow(
-        Compose([Standardize(spec.shape, shared=2), transform]),
-        StandardNormal(spec.shape, context_dims=3),
-        Standardize(spec.context_shape, shared=2) if spec.context_shape else None,
+        Compose([Standardize(spec.shape, shared=2, present=there), transform]),
+        StandardNormal(spec.shape, context_dims=3, present=there),
+        Standardize(spec.context_shape, shared=2, present=seen) if spec.context_shape else None,
     )
 
 
@@ -96,11 +98,12 @@ def _fields(spec: Spec) -> tuple[tuple[int, int], int]:
     return (grid[0], grid[1]), context[0]
 
 
-def _squeezes(channels: int, size: tuple[int, int], levels: int) -> list[Squeeze]:
+def _squeezes(channels: int, size: tuple[int, int], levels: int, there: Tensor | None) -> list[Squeeze]:
     """One for each level, as long as there are two rows and columns to halve."""
-    squeezes = [Squeeze(channels, size)]
+    squeezes = [Squeeze(channels, size, there)]
     while len(squeezes) < levels and min(squeezes[-1].size) > 1:
-        squeezes.append(Squeeze(channels, squeezes[-1].size))
+        last = squeezes[-1]  # whose first channels go on, and lack the cells that they lack here
+        squeezes.append(Squeeze(channels, last.size, last.present()[:channels]))
     return squeezes
 
 
@@ -108,26 +111,26 @@ def _couplings(
     squeeze: Squeeze, layers: int, net: Callable[..., nn.Module], width: int, depth: int, bound: float
 ) -> Iterator[Transform]:
     """Mixings, each with a coupling of half the channels given the other half, then the other way round."""
-    half, present = 2 * squeeze.channels, squeeze.present()
+    half, there = 2 * squeeze.channels, squeeze.present()
     corner = torch.arange(4).repeat_interleave(squeeze.channels)
     for layer in range(layers):
-        yield Mixing(haar(squeeze.channels) if layer == 0 else torch.eye(2 * half), present.all(0))
+        yield Mixing(haar(squeeze.channels) if layer == 0 else torch.eye(2 * half), there.all(0))
         # the first corner with each other by turns: where cells are absent, no mixing does that
         first = (corner == 0) | (corner == 1 + layer // 2 % 3)
         kept = first if layer % 2 == 0 else ~first
         couple = net(half, Affine.params * half, context=width, depth=depth)
-        yield Coupling(kept, _where(present[~kept], couple), Affine(bound, axis=-3), axis=-3)
+        yield Coupling(kept, _where(there[~kept], couple), Affine(bound, axis=-3), axis=-3)
 
 
 def _prior(squeeze: Squeeze, net: Callable[..., nn.Module], width: int, depth: int, bound: float) -> Inverse:
     """z = (x - μ(c)) / σ(c), so the inverse of the affine map μ(c) + σ(c)·x."""
-    present = squeeze.present()
-    moments = net(width, Affine.params * len(present), depth=depth)
-    return Inverse(Given(_where(present, moments), Affine(bound, axis=-3), axis=-3))
+    there = squeeze.present()
+    moments = net(width, Affine.params * len(there), depth=depth)
+    return Inverse(Given(_where(there, moments), Affine(bound, axis=-3), axis=-3))
 
 
-def _where(present: Tensor, net: nn.Module) -> nn.Module:
+def _where(there: Tensor, net: nn.Module) -> nn.Module:
     """A net of affine maps, those of absent cells being the identity."""
-    if bool(present.all()):
+    if bool(there.all()):
         return net
-    return Masked(net, present.repeat(Affine.params, 1, 1))
+    return Masked(net, there.repeat(Affine.params, 1, 1))

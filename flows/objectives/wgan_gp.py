@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from flows.core import Batch, Flow, Sampler, Spec
+from flows.masks import present
 from flows.objectives.objective import Nets, Noise, Objective
 from flows.transforms import Standardize
 from flows.types import NonNegativeFloat, PositiveInt
@@ -98,7 +99,7 @@ class WGANGP(Objective):
         held = {name: p.detach() for name, p in critic.named_parameters()}  # no gradient of its own now
         adversarial = -functional_call(critic, held, (fake, batch.context)).mean()
         nll = -flow.log_prob(batch.x, batch.context).mean()
-        per_dim = nll / batch.x[0].numel()
+        per_dim = nll / critic.units.cells.sum()
         loss = adversarial + self.alpha * per_dim
         logs = {"generator_loss": loss, "generator_adversarial": adversarial, "generator_nll": per_dim}
         return loss, logs | {"nll": nll}
@@ -118,9 +119,12 @@ class Judge(nn.Module):
     def __init__(self, net: nn.Module, spec: Spec) -> None:
         super().__init__()
         self.net = net
-        self.units = Standardize(spec.shape, shared=len(spec.shape) - 1)
-        context = spec.context_shape
-        self.normaliser = Standardize(context, shared=len(context) - 1) if context else None
+        there, context = present(spec.absent, spec.shape), spec.context_shape
+        self.units = Standardize(spec.shape, len(spec.shape) - 1, there)
+        self.normaliser = None
+        if context:
+            seen = present(spec.context_absent, context)
+            self.normaliser = Standardize(context, len(context) - 1, seen)
 
     def initialise(self, batch: Batch) -> None:
         """Fit the units."""

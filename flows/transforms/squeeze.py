@@ -20,6 +20,7 @@ class Squeeze(nn.Module):
     Args:
         channels: C.
         size: Height and width (H, W).
+        there: Which cells exist in the data, bool (C, H, W); None for all. x is zero in others.
 
     Shapes: x (..., C, H, W); z (..., 4C, ⌈H/2⌉, ⌈W/2⌉).
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
@@ -30,8 +31,13 @@ class Squeeze(nn.Module):
     (torch.Size([7, 4, 3, 3]), torch.Size([7, 1, 5, 6]))
     """
 
-    def __init__(self, channels: int, size: tuple[int, int]) -> None:
+    there: Tensor
+
+    def __init__(self, channels: int, size: tuple[int, int], there: Tensor | None = None) -> None:
         super().__init__()
+        self.register_buffer(
+            "there", torch.ones(channels, *size) if there is None else there, persistent=False
+        )
         self.channels = channels
         self.full = size
         self.size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
@@ -50,4 +56,4 @@ class Squeeze(nn.Module):
 
     def present(self) -> Tensor:
         """Which cells exist, bool (4C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return self.down(torch.ones(self.channels, *self.full)) > 0
+        return self.down(self.there) > 0

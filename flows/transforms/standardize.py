@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import torch
@@ -12,16 +11,22 @@ from flows.core import Batch, Transform
 from flows.errors import UserError
 
 
-def fit(x: Tensor, shared: int = 0) -> tuple[Tensor, Tensor]:
+def fit(x: Tensor, shared: int = 0, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of examples (N, *shape), float64 (*shape).
 
-    The last `shared` dimensions have one for all their places, and size 1.
+    The last `shared` dimensions have one for all their places, and size 1; those that aren't present,
+    bool (*shape), don't count.
 
     Raises: UserError if a feature is constant or not finite.
     """
     x = x.double()  # float32 sums of large values would lose the variance
     over = (0, *range(-shared, 0))
-    mean, std = x.mean(over, keepdim=True)[0], x.std(over, correction=0, keepdim=True)[0]
+    if present is None:
+        mean, std = x.mean(over, keepdim=True)[0], x.std(over, correction=0, keepdim=True)[0]
+    else:
+        share = present.double().expand_as(x).mean(over, keepdim=True)[0]
+        mean = torch.where(present, x, 0.0).mean(over, keepdim=True)[0] / share
+        std = (torch.where(present, x - mean, 0.0).square().mean(over, keepdim=True)[0] / share).sqrt()
     if not bool((std > 0).all() & std.isfinite().all()):
         raise UserError(
             "training data: a constant or non-finite feature, so no unit for it: "
@@ -37,6 +42,7 @@ class Standardize(Transform):
     Args:
         shape: Shape of one x.
         shared: Last dimensions that share a mean and std; 2 for one a channel of fields.
+        present: Which places there are, bool (*shape); None for all. Elsewhere z is zero and x NaN.
 
     Shapes: x, z (..., *shape); ladj (...).
     Raises: UserError from `initialise` if a feature, of x or of a context, is constant or not finite.
@@ -50,27 +56,36 @@ class Standardize(Transform):
 
     mean: Tensor
     std: Tensor
+    present: Tensor | None
+    cells: Tensor
 
-    def __init__(self, shape: tuple[int, ...], shared: int = 0) -> None:
+    def __init__(self, shape: tuple[int, ...], shared: int = 0, present: Tensor | None = None) -> None:
         super().__init__()
         own = len(shape) - shared
         units = (*shape[:own], *[1] * shared)
         self.shared = shared
-        self.cells = math.prod(shape[own:])  # that each unit serves
+        there = torch.ones(shape) if present is None else present.float()
+        cells = (
+            there.sum([*range(own, len(shape))], keepdim=True) if shared else there
+        )  # that each unit serves
+        self.register_buffer("cells", cells, persistent=False)
+        self.register_buffer("present", present, persistent=False)
         self.register_buffer("mean", torch.zeros(units))
         self.register_buffer("std", torch.ones(units))
 
     def initialise(self, batch: Batch) -> None:
-        mean, std = fit(batch.x, self.shared)
+        mean, std = fit(batch.x, self.shared, self.present)
         self.mean.copy_(mean)
         self.std.copy_(std)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return (x - self.mean) / self.std, self._ladj(x, -1)
+        z = (x - self.mean) / self.std
+        return z if self.present is None else torch.where(self.present, z, 0.0), self._ladj(x, -1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return z * self.std + self.mean, self._ladj(z, 1)
+        x = z * self.std + self.mean
+        return x if self.present is None else torch.where(self.present, x, torch.nan), self._ladj(z, 1)
 
     def _ladj(self, x: Tensor, sign: int) -> Tensor:
-        ladj = self.cells * (sign * self.std.log().sum())
+        ladj = sign * (self.cells * self.std.log()).sum()
         return ladj.expand(x.shape[: x.dim() - self.std.dim()])

@@ -52,6 +52,7 @@ REFUSED = {
     "no array": ({"target": "speeds"}, {}, r"dataset\.target: .* has no array speeds; did you mean speed"),
     "no context": ({"context": "c"}, {}, r"dataset\.context: .* has no array c; "),
     "text": ({}, {"target": np.array(["a"] * 40)}, "target holds <U1, no numbers"),
+    "counts": ({}, {"target": np.ones((40, 1, 5, 6), int)}, "target holds whole numbers, whose density"),
     "a table": ({}, {"target": X[:, 0, 0]}, r"target has shape \(40, 6\); expected \(cases, channels, rows"),
     "fewer cases": ({}, {"context": CONTEXT[:30]}, "context has 30 cases, but target 40"),
     "another grid": ({}, {"context": CONTEXT[..., :4]}, "context has 4 columns, but target 6"),

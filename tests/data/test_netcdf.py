@@ -15,6 +15,7 @@ import xarray as xr
 from data.cases import block_means
 from data.netcdf import netcdf
 from flows.errors import UserError
+from flows.masks import present
 
 
 @pytest.fixture
@@ -199,6 +200,37 @@ def test_missing_cells_are_refused_with_place_and_count_or_dropped(tmp_path, cap
     assert len(patches.source("test")) == 12 * 5  # all but the windows at that corner
 
 
+def test_cells_that_no_case_has_are_excluded(tmp_path, capsys):
+    weather = gridded.weather().load()
+    sea = np.zeros((7, 9), bool)
+    sea[2:6, 3:7] = True  # a block of 3 × 3 within it, which has no mean
+    weather["t2m"] = weather.t2m.where(~sea)
+    weather["z"] = weather.z.where(~sea)
+    weather.t2m[5, 0, 0] = np.nan
+    path = str(gridded.saved(tmp_path, weather))
+    with pytest.raises(UserError, match="exclude cells that all lack"):
+        netcdf(path, ["t2m", "msl"])
+    dataset = netcdf(path, ["t2m", "msl"], static=["z"], coarsen=3, missing="exclude")
+    told = "1 of 60 cases have missing or infinite cells, the first at time 2001-02-08, in t2m; dropped"
+    assert told in capsys.readouterr().err
+    x, context = everything(dataset)
+    assert len(x) == 41
+    there = present(dataset.spec.absent, dataset.spec.shape)
+    np.testing.assert_array_equal(there, np.stack([~sea, np.ones_like(sea)]))
+    seen = present(dataset.spec.context_absent, dataset.spec.context_shape)
+    np.testing.assert_array_equal(seen[2], ~sea)
+    assert seen[0].sum() == 63 - 9  # the one block that lies in the sea
+    assert seen[1].all()
+    for values, mask in ((x, there), (context, seen)):
+        assert values[:, mask].isfinite().all()
+        assert values[:, ~mask].isnan().all()
+    with pytest.raises(UserError, match=r"patches lack different cells; give dataset\.patch=null"):
+        netcdf(path, ["t2m"], patch=4, missing="exclude")
+    weather["t2m"] = weather.t2m * np.nan
+    with pytest.raises(UserError, match="t2m has no value in any case"):
+        netcdf(str(gridded.saved(tmp_path, weather, "empty.nc")), ["t2m"], missing="exclude")
+
+
 REFUSED = {
     "no such file": ({"path": "nowhere.nc"}, r"dataset\.path=nowhere\.nc: no such file"),
     "no file fits": ({"path": "nowhere_*.nc"}, "no file fits this pattern"),
@@ -241,9 +273,14 @@ def test_what_is_no_grid_is_refused(tmp_path):
     cut.write_bytes(cut.read_bytes()[:3000])
     with pytest.raises(UserError, match=r"cut\.nc: can't be read"):
         netcdf(str(cut), ["t2m"])
+    counts = gridded.weather().assign(n=("time", np.arange(60)))
+    with pytest.raises(
+        UserError, match="n holds whole numbers, whose density is infinite; it may be context"
+    ):
+        netcdf(str(gridded.saved(tmp_path, counts, "counts.nc")), ["n"])
     named = gridded.weather().assign(name=("time", ["a"] * 60))
     with pytest.raises(UserError, match=r"name holds .*, no numbers"):
-        netcdf(str(gridded.saved(tmp_path, named)), ["name"])
+        netcdf(str(gridded.saved(tmp_path, named, "named.nc")), ["name"])
 
 
 @pytest.mark.parametrize(

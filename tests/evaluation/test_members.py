@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import composed
 import gridded
 import numpy as np
@@ -71,6 +73,26 @@ def test_fewer_cases_are_evenly_spread(weather, tmp_path):
 def test_the_report_judges_such_a_run(weather):
     report(run=str(weather / "run"), output=str(weather / "report"), n_members=4)
     assert (weather / "report" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("trainer", ["likelihood", "wgan_gp"])
+def test_fields_without_some_cells_are_learned_judged_and_drawn(tmp_path, trainer):
+    whole = gridded.weather()
+    sea = xr.zeros_like(whole.t2m[0], bool)
+    sea[1:5, 2:7] = True
+    file = gridded.saved(tmp_path, whole.assign(t2m=whole.t2m.where(~sea)), "sea.nc")
+    given = ("experiment=netcdf_downscaling", f"trainer={trainer}", f"dataset.path={file}")
+    options = ("dataset.target=[t2m,msl]", "dataset.coarsen=3", "dataset.missing=exclude")
+    composed.run(tmp_path / "run", *given, *options, *TINY)
+    report(run=str(tmp_path / "run"), output=str(tmp_path / "report"), n_members=5)
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["nll_per_dim"] == pytest.approx(metrics["nll"] / (63 + 63 - 20))
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert {"crps", "crps_climatology", "crps_interpolation", "log_spectral_distance"} <= metrics.keys()
+    found = drawn(tmp_path, tmp_path / "run")
+    np.testing.assert_array_equal(found.t2m.isnull().all(["member", "time"]), sea)
+    np.testing.assert_array_equal(found.t2m.isnull().any(["member", "time"]), sea)
+    assert not found.msl.isnull().any()
 
 
 def test_patches_have_cases_for_their_first_axis(weather, tmp_path):

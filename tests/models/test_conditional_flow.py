@@ -8,9 +8,10 @@ import pytest
 import torch
 import zoo
 
-from flows.core import Spec
+from flows.core import Batch, Spec
 from flows.errors import UserError
 from flows.evaluation.metrics import truth_ratio
+from flows.masks import encode
 from flows.models.conditional_flow import conditional_flow
 from flows.transforms import Coupling, Given, Guided, Level
 
@@ -169,3 +170,85 @@ def test_a_context_on_another_grid_is_refused(context):
     with pytest.raises(UserError, match="on the grid of x") as refusal:
         conditional_flow(Spec(("a",), (1, 8, 8), ("b",), context))
     assert "\n" not in str(refusal.value)
+
+
+# Cells that the data never has
+
+
+def holed(shape, context, seed=0):
+    """A flow for data without some cells, such data, and which cells of x and context are there."""
+    generator = torch.Generator().manual_seed(seed)
+    there, seen = (
+        torch.rand(channels, *shape[1:], generator=generator) > 0.3 for channels in (shape[0], context)
+    )
+    spec = zoo.spec(shape, context)._replace(absent=encode(~there), context_absent=encode(~seen))
+    x, c = zoo.data(shape, context)
+    x, c = torch.where(there, x, torch.nan), torch.where(seen, c, torch.nan)
+    torch.manual_seed(0)
+    found = conditional_flow(spec, width=8).double()
+    found.initialise(Batch(x, c))
+    zoo.perturb(found, 0.1, 0)
+    return found.eval(), x, c, there, seen
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 7, 5)])
+def test_the_density_is_of_the_cells_that_are_there(shape):
+    found, x, c, there, seen = holed(shape, 2)
+    x, c = x[:4], c[:4]
+    log_p = found.log_prob(x, c)
+    assert log_p.isfinite().all()
+    for junk in (0.0, 1e9, torch.inf):
+        filled = torch.where(there, x, junk), torch.where(seen, c, junk)
+        assert torch.equal(found.log_prob(*filled), log_p)
+    z, ladj = found.latent(x, c)
+    assert (z[:, ~there] == 0).all()
+    back, log_q = found.rsample(z, c)
+    torch.testing.assert_close(back, x, atol=1e-8, rtol=1e-8, equal_nan=True)
+    torch.testing.assert_close(log_q, log_p, atol=1e-8, rtol=1e-8)
+    where = there.flatten().nonzero()[:, 0]
+
+    def of_those(values, context):
+        field = torch.zeros(shape, dtype=values.dtype).flatten().index_copy(0, where, values).reshape(shape)
+        return found.transform(field, context)[0].flatten()[where], None
+
+    expected = zoo.jacobian_ladj(of_those, x.flatten(1)[:, where], found.normalise(c))
+    torch.testing.assert_close(ladj, expected, atol=1e-9, rtol=1e-9)
+    gaussian = torch.distributions.Normal(0.0, 1.0).log_prob(z.flatten(1)[:, where]).sum(1)
+    torch.testing.assert_close(log_p, gaussian + expected, atol=1e-9, rtol=1e-9)
+
+
+def test_draws_have_no_numbers_where_the_data_has_none():
+    found, x, c, there, _ = holed((2, 7, 5), 1)
+    drawn = found.sample(50, c[:3], torch.Generator().manual_seed(0))
+    assert drawn[..., ~there].isnan().all()
+    assert drawn[..., there].isfinite().all()
+    assert (found.transform.transforms[0].mean[:, 0, 0] - x.nanmean((0, 2, 3))).abs().max() < 1e-4
+
+
+def test_the_density_of_two_cells_integrates_to_one():
+    there = torch.zeros(1, 2, 3).bool()
+    there[0, 0, 0] = there[0, 1, 2] = True
+    spec = zoo.spec((1, 2, 3))._replace(absent=encode(~there))
+    torch.manual_seed(0)
+    found = conditional_flow(spec, width=8, levels=1).double()
+    zoo.perturb(found, 0.3, 0)
+    line = torch.linspace(-12, 12, 400, dtype=torch.float64)
+    x = torch.full((400, 400, 1, 2, 3), torch.nan, dtype=torch.float64)
+    x[..., 0, 0, 0], x[..., 0, 1, 2] = line.unsqueeze(1), line
+    with torch.no_grad():
+        total = found.log_prob(x.flatten(0, 1)).exp().sum() * (line[1] - line[0]) ** 2
+    assert abs(total - 1) < 1e-3
+
+
+def test_a_cell_missing_now_and_then_is_not_filled():
+    found, x, c, there, seen = holed((1, 8, 8), 1)
+    x[(0, *there.nonzero()[0])] = c[(1, *seen.nonzero()[0])] = torch.nan
+    assert found.log_prob(x[:3], c[:3]).isnan().tolist() == [True, True, False]
+    with pytest.raises(UserError, match="non-finite"):
+        found.initialise(Batch(x, c))
+
+
+def test_a_mask_of_another_shape_is_refused():
+    for text in (encode(torch.ones(1, 3, 3).bool()), "no mask", encode(torch.ones(1, 9, 9).bool())):
+        with pytest.raises(UserError, match=r"no mask of shape \(1, 8, 8\)"):
+            conditional_flow(zoo.spec((1, 8, 8))._replace(absent=text))

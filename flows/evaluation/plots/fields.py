@@ -41,7 +41,7 @@ def field_panels(
     figure, axes = panels(len(x), len(shown), height)
     figure.set_size_inches(len(shown) * PANEL + BARS, len(x) * height + 0.3)
     scale = ends_of(x[:, channel])
-    widest = float(shown["spread"].max())
+    widest = float(shown["spread"].nan_to_num().max())
     images = {}
     for place, each in enumerate(axes):
         title = [*shown][place % len(shown)]

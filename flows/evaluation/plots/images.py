@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def ends_of(fields: Tensor) -> tuple[float, float]:
-    """The range that shows all but stray cells."""
-    low, high = fields.double().flatten().quantile(torch.tensor([0.005, 0.995], dtype=torch.float64)).tolist()
+    """The range that shows all but stray cells, and leaves absent ones (NaN) blank."""
+    ends = torch.tensor([0.005, 0.995], dtype=torch.float64)
+    low, high = fields.double().flatten().nanquantile(ends).nan_to_num().tolist()
     return low, high if high > low else low + 1.0
 
 
