@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from flows.core import Dataset, Part, Sampler, Spec
 from flows.evaluation.blocks import examples, place
@@ -44,17 +46,20 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     context = None if batch.context is None else batch.context.double().cpu()
     members = draw(model, context, len(x), MEMBERS, here)
     seen, figures = counterparts(spec), {}
+    upright = partial(_upright, falls=_rows_fall(dataset, part))
     for channel, said in enumerate(seen):
-        given = None if context is None or said is None else context[:ROWS, said]
-        panels = field_panels(given, x[:ROWS], members[:ROWS], spec.names, channel)
+        given = None if context is None or said is None else upright(context[:ROWS, said])
+        panels = field_panels(given, upright(x[:ROWS]), upright(members[:ROWS]), spec.names, channel)
         figures[_key(spec, channel)] = panels
     others = [k for k in range(len(spec.context_names)) if k not in seen]
     if context is not None and others:
-        figures["context"] = context_panels(context[:ROWS, others], [spec.context_names[k] for k in others])
+        figures["context"] = context_panels(
+            upright(context[:ROWS, others]), [spec.context_names[k] for k in others]
+        )
     exact = None
     if dataset.truth is not None:
-        exact = crps(draw(dataset.truth, context, len(x), MEMBERS, cpu), x).mean(0)
-    figures["crps"] = crps_panels(crps(members, x).mean(0), exact, spec.names)
+        exact = upright(crps(draw(dataset.truth, context, len(x), MEMBERS, cpu), x).mean(0))
+    figures["crps"] = crps_panels(upright(crps(members, x).mean(0)), exact, spec.names)
     mask = there(spec)
     figures["spectra"] = spectrum_panels(filled(x, mask), filled(members, mask), spec.names)
     figures["ranks"] = rank_panels(ranks(scored(members, mask), scored(x, mask), cpu), MEMBERS)
@@ -67,3 +72,17 @@ def _key(spec: Spec, channel: int) -> str:
         return "fields"
     bearable = re.fullmatch(r"[\w-]+", spec.names[channel])
     return f"fields_{bearable[0] if bearable else channel}"
+
+
+def _upright(fields: Tensor, falls: bool) -> Tensor:
+    """The larger row coordinate last, for images have their first row at the bottom."""
+    return fields.flip(-2) if falls else fields
+
+
+def _rows_fall(dataset: Dataset, part: Part) -> bool:
+    """Whether the coordinate of the rows falls, as latitude often does."""
+    layout = dataset.layout(part)
+    if layout is None:
+        return False
+    rows = layout.indexes.get(layout[dataset.spec.names[0]].dims[-2])
+    return rows is not None and bool(rows[0] > rows[-1])

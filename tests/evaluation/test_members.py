@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from flows.errors import UserError
+from flows.evaluation.field_figures import field_figures
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks.report import report
 from flows.evaluation.tasks.sample import sample
@@ -62,6 +63,17 @@ def test_members_are_the_models_draws_under_each_cases_context(weather, tmp_path
     assert len(np.unique(found.t2m)) > 0.9 * found.t2m.size
     assert np.isfinite(found.t2m).all()
     assert opened.saved.spec.names == tuple(found.data_vars)
+
+
+def test_figures_have_the_north_above(weather):
+    opened = open_run(find(str(weather / "run")), "best", ())
+    figures = field_figures(opened.density, opened.dataset, "test", 0, 4)
+    truth = next(axes for axes in figures["fields_t2m"].axes if axes.get_title("left") == "truth")
+    source = xr.load_dataset(weather / "weather.nc").t2m[48]
+    assert source.latitude[0] > source.latitude[-1]
+    [image] = truth.get_images()
+    assert image.origin == "lower"
+    np.testing.assert_allclose(image.get_array(), source[::-1].astype(float))
 
 
 def test_fewer_cases_are_evenly_spread(weather, tmp_path):
