@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Missing = Literal["refuse", "drop", "exclude"]
-MEMORY = 2**29  # bytes of a part that is read once and kept
+MEMORY = 2**28  # bytes of a part that is read once and kept
 
 
 @final
@@ -150,13 +150,15 @@ def whole(cases: Cases, names: Sequence[str], missing: Missing, when: Callable[[
 def _lacking(cases: Cases) -> tuple[Tensor, Tensor]:
     """How many cells each case lacks by channel (N, channels), and which all lack (channels, H, W)."""
     run = max(1, CHUNK // (cases.bytes * cases.per_step))
-    never, counts = torch.ones(sum(cases.channels), *cases.side, dtype=torch.bool), []
+    never = torch.ones(sum(cases.channels), *cases.side, dtype=torch.bool)
+    counts = torch.empty(len(cases), len(never), dtype=torch.long)
     for start in range(0, len(cases.steps), run):
         x, context = cases.read(start, min(start + run, len(cases.steps)))
         lack = ~(x if context is None else torch.cat((x, context), 1)).isfinite()
-        counts.append(lack.sum((-2, -1)))
+        first = start * cases.per_step
+        counts[first : first + len(lack)] = lack.sum((-2, -1))
         never &= lack.all(0)
-    return torch.cat(counts), never
+    return counts, never
 
 
 def dealt(kept: Tensor, per_step: int, parts: Mapping[Part, range]) -> dict[Part, Tensor]:

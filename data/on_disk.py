@@ -12,19 +12,19 @@ from torch import Tensor
 from data.cases import Cases
 from flows.core import Batch
 
-CHUNK, KEPT = 2**24, 2**28  # bytes read at once, and bytes kept
+CHUNK, KEPT = 2**24, 2**27  # bytes read at once, and bytes kept
 
 
 @final
 class OnDisk:
-    """A Source that reads runs of neighbouring cases, and keeps the last of them.
+    """A Source that reads runs of neighbouring steps, and keeps the last of them.
 
     An epoch shuffles runs, and then the cases of as many as can be kept together: each is read once.
 
     Args:
         cases: Where they are read.
         places: Those that belong to this source, in order (N,).
-        chunk: Bytes read at once.
+        chunk: Bytes read at once, but for a step, which is read whole.
         kept: Bytes of runs that are kept.
     """
 
@@ -32,57 +32,70 @@ class OnDisk:
         self.cases, self.places = cases, places
         self.device, self.dtype = torch.device("cpu"), torch.float64
         self.chunk, self.kept = chunk, kept
-        self.run = max(1, chunk // cases.bytes)
-        self.together = max(1, kept // 2 // (self.run * cases.bytes))
+        step = cases.bytes * cases.per_step
+        self.steps = max(1, chunk // step)  # of a run
+        self.together = max(1, kept // 2 // (self.steps * step))  # runs
+        of = places // (cases.per_step * self.steps)
+        self.sizes = of.unique_consecutive(return_counts=True)[1]  # cases of each run
+        self.starts = self.sizes.cumsum(0) - self.sizes  # where each run's cases begin among all
         self._read: OrderedDict[int, Batch] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.places)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> OnDisk:
-        """The same examples, given on another device, or in another precision."""
+        """The same examples, given on another device, or in another precision; what is kept is shared."""
         other = OnDisk(self.cases, self.places, self.chunk, self.kept)
         other.device, other.dtype = device, dtype
+        other._read = self._read
         return other
 
     def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Index blocks of one shuffled epoch; the remainder waits for another."""
         size = min(batch_size, len(self))
-        runs = torch.randperm(-(-len(self) // self.run), generator=generator, device=generator.device).cpu()
+        runs = torch.randperm(len(self.sizes), generator=generator, device=generator.device).cpu()
         seed = torch.randint(2**62, (), generator=generator, device=generator.device)
         inner = torch.Generator().manual_seed(int(seed))
-        epoch = []
+        epoch = torch.empty(len(self), dtype=torch.long)
+        done = 0
         for together in runs.split(self.together):
-            members = (together.unsqueeze(1) * self.run + torch.arange(self.run)).flatten()
-            members = members[members < len(self)]
-            epoch.append(members[torch.randperm(len(members), generator=inner)])
-        index = torch.cat(epoch)
-        return iter(index[: len(index) // size * size].split(size))
+            members = torch.cat([torch.arange(self.sizes[run]) + self.starts[run] for run in together])
+            epoch[done : done + len(members)] = members[torch.randperm(len(members), generator=inner)]
+            done += len(members)
+        return iter(epoch[: len(self) // size * size].split(size))
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at these places."""
         index = torch.arange(len(self))[index if isinstance(index, slice) else index.cpu()]
-        of = index // self.run
-        found = [some(self._run(number), index[of == number] % self.run) for number in of.unique().tolist()]
-        back = of.argsort(stable=True).argsort()
-        x = torch.cat([batch.x for batch in found])[back]
-        contexts = [batch.context for batch in found if batch.context is not None]
-        context = torch.cat(contexts)[back].to(self.device, self.dtype) if contexts else None
-        return Batch(x.to(self.device, self.dtype), context)
+        targets, given = self.cases.channels
+        # made before anything is read: what is kept between large pieces that are freed would scatter memory
+        x = torch.empty(len(index), targets, *self.cases.side, dtype=self.dtype)
+        context = torch.empty(len(index), given, *self.cases.side, dtype=self.dtype)
+        runs = torch.bucketize(index, self.starts, right=True) - 1
+        for run in runs.unique().tolist():
+            inside = runs == run
+            found = self._run(run)
+            wanted = index[inside] - self.starts[run]
+            x[inside] = found.x[wanted].to(self.dtype)
+            if found.context is not None:
+                context[inside] = found.context[wanted].to(self.dtype)
+        return Batch(x.to(self.device), context.to(self.device) if given else None)
 
-    def _run(self, number: int) -> Batch:
+    def _run(self, run: int) -> Batch:
         """All examples of one run."""
-        if number not in self._read:
-            places = self.places[number * self.run : (number + 1) * self.run]
+        if run not in self._read:
+            start, size = int(self.starts[run]), int(self.sizes[run])
+            places = self.places[start : start + size]
             step, last = int(places[0]) // self.cases.per_step, int(places[-1]) // self.cases.per_step
-            batch = self.cases.read(step, last + 1)
-            self._read[number] = some(batch, places - step * self.cases.per_step)
-            while len(self._read) > 1 and len(self._read) * self.run * self.cases.bytes > self.kept:
+            x, context = self.cases.read(step, last + 1)
+            places = places - step * self.cases.per_step
+            self._read[run] = Batch(x[places], None if context is None else context[places])
+            while len(self._read) > 1 and sum(len(each.x) for each in self._read.values()) > self._most:
                 self._read.popitem(last=False)
-        self._read.move_to_end(number)
-        return self._read[number]
+        self._read.move_to_end(run)
+        return self._read[run]
 
-
-def some(batch: Batch, places: Tensor) -> Batch:
-    """Those at these places."""
-    return Batch(batch.x[places], None if batch.context is None else batch.context[places])
+    @property
+    def _most(self) -> int:
+        """Cases that are kept."""
+        return self.kept // self.cases.bytes

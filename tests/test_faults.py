@@ -39,8 +39,8 @@ FAULTS = {
     ),
     "standardisation's ladj dropped": Fault(
         "flows/transforms/standardize.py",
-        "(sign * self.std.log().sum())",
-        "(0 * self.std.log().sum())",
+        "(self.cells * self.std.log()).sum()",
+        "(0 * self.std.log()).sum()",
         "tests/test_zoo.py::test_likelihood_is_in_the_units_of_the_data",
     ),
     "mask swapped in one direction": Fault(
@@ -208,7 +208,7 @@ FAULTS = {
     ),
     "absent cells coupled": Fault(
         "flows/models/conditional_flow.py",
-        "if bool(present.all()):",
+        "if bool(there.all()):",
         "if True:",
         "tests/models/test_conditional_flow.py::test_inverse_both_ways",
     ),
@@ -289,6 +289,42 @@ FAULTS = {
         "pool, generator, n_members)",
         "pool, generator, MEMBERS)",
         "tests/evaluation/test_tasks.py::test_as_many_members_as_asked_for_are_drawn_for_each_field",
+    ),
+    "a density of cells that aren't there": Fault(
+        "flows/bases.py",
+        "int(present.sum())",
+        "math.prod(shape)",
+        "tests/models/test_conditional_flow.py::test_the_density_is_of_the_cells_that_are_there",
+    ),
+    "absent cells scored": Fault(
+        "flows/evaluation/holes.py",
+        "return fields if mask is None else fields[..., mask]",
+        "return fields",
+        "tests/evaluation/test_members.py::test_fields_without_some_cells_are_learned_judged_and_drawn",
+    ),
+    "parts that share a field": Fault(
+        "data/netcdf.py",
+        "max(gap, lag)",
+        "gap",
+        "tests/data/test_netcdf.py::test_a_lagged_context_is_that_of_the_steps_before",
+    ),
+    "the forecast's context not before it": Fault(
+        "data/steps.py",
+        "context = self._fields(self.context, start, stop)",
+        "context = self._fields(self.context, start + self.lag, stop + self.lag)",
+        "tests/data/test_netcdf.py::test_a_lagged_context_is_that_of_the_steps_before",
+    ),
+    "missing cells counted as zeros in a mean": Fault(
+        "data/cases.py",
+        "(total / count)",
+        "(total)",
+        "tests/data/test_netcdf.py::test_means_are_of_the_cells_that_are_there",
+    ),
+    "members under other cases' contexts": Fault(
+        "flows/evaluation/tasks/sample.py",
+        "source.take(places).context",
+        "source.take(places.flip(0)).context",
+        "tests/evaluation/test_members.py::test_members_are_draws_under_each_cases_own_context",
     ),
 }
 

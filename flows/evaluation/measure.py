@@ -79,7 +79,7 @@ def measure(
     if isinstance(model, Density):
         if len(spec.shape) == 1 and spec.shape[0] <= 2 and not any(spec.quantum or ()):
             metrics["sample_chi2_p"] = sample_chi2(model, some_contexts(test.context), generator).p
-        if truth is not None and metrics["kl_to_truth"] < 1:  # farther off, a few draws carry the mean
+        if truth is not None:
             metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
     return Measured(metrics, _warnings(metrics) + suspicions(metrics, min(len(test.x), pairs)))
 
@@ -101,7 +101,7 @@ def _fields(
         for whole, each in (("nll", "nll_per_dim"), ("kl_to_truth", "nll_gap")):
             ends = [end for end in ("", "_low", "_high", "_floor") if f"{whole}{end}" in metrics]
             metrics |= {f"{each}{end}": metrics[f"{whole}{end}"] / size for end in ends}
-        if truth is not None:
+        if truth is not None and metrics["kl_to_truth"] < 1:  # farther off, a few draws carry the mean
             metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
     pool = test.x if train is None else train.x
     metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator, n_members)

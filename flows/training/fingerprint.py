@@ -7,7 +7,7 @@ import hashlib
 from flows.core import Source
 from flows.errors import UserError
 
-ROWS, NUMBERS = 65_536, 2**24  # most in a block
+ROWS, NUMBERS = 65_536, 2**20  # most in a block
 
 
 def fingerprint(source: Source | None) -> str:

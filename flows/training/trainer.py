@@ -30,7 +30,7 @@ from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from flows.wording import choose
 
 Own = Mapping[Literal["lr", "clip_norm"], PositiveFloat]
-_ENOUGH = 2**25  # numbers
+_ENOUGH = 2**24  # numbers
 _STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
 
 

@@ -13,7 +13,9 @@ import torch
 import xarray as xr
 
 from data.cases import block_means
+from data.memory import InMemory
 from data.netcdf import netcdf
+from data.on_disk import OnDisk
 from flows.errors import UserError
 from flows.masks import present
 
@@ -141,13 +143,12 @@ def test_read_from_disk_it_gives_the_same(path, monkeypatch):
     """Whatever is read at once, and however little is kept."""
     memory = netcdf(path, ["t2m"], ["msl"], coarsen=3, patch=4).source("train")
     monkeypatch.setattr("data.observed.MEMORY", 0)
-    source = netcdf(path, ["t2m"], ["msl"], coarsen=3, patch=4).source("train")
-    assert type(source).__name__ == "OnDisk"
-    assert type(memory).__name__ == "InMemory"
+    made = netcdf(path, ["t2m"], ["msl"], coarsen=3, patch=4).source("train")
+    assert isinstance(made, OnDisk)
+    assert isinstance(memory, InMemory)
     case = sum(tensor[0].nbytes for tensor in memory.take(slice(0, 1)))
-    for chunk, kept in ((1, 1), (5 * case, 12 * case), (50 * case, 10_000 * case)):
-        source.run, source.kept, source.together = max(1, chunk // case), kept, max(1, kept // 2 // chunk)
-        source._read.clear()
+    for chunk, kept in ((1, 1), (20 * case, 50 * case), (90 * case, 10_000 * case)):
+        source = OnDisk(made.cases, made.places, chunk, kept)
         index = torch.randperm(len(source), generator=torch.Generator().manual_seed(1))[:40]
         for ours, theirs in zip(source.take(index), memory.take(index), strict=True):
             assert torch.equal(ours, theirs)
@@ -157,9 +158,8 @@ def test_read_from_disk_it_gives_the_same(path, monkeypatch):
 
 def test_an_epoch_from_disk_meets_every_case_once_and_reads_each_run_once(path, monkeypatch):
     monkeypatch.setattr("data.observed.MEMORY", 0)
-    source = netcdf(path, ["t2m"], ["msl"]).source("train")
-    source.run, source.together = 5, 2
-    source.kept = 4 * source.run * source.cases.bytes
+    made = netcdf(path, ["t2m"], ["msl"]).source("train")
+    source = OnDisk(made.cases, made.places, 5 * made.cases.bytes, 20 * made.cases.bytes)
     reads = []
     read = source.cases.read
     monkeypatch.setattr(source.cases, "read", lambda *ends: reads.append(ends) or read(*ends))
