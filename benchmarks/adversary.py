@@ -56,6 +56,9 @@ class Noise:
     def classes(self, part: Part) -> None:
         return None
 
+    def layout(self, part: Part) -> None:
+        return None
+
 
 def ours(dataset: Noise) -> tuple[Step, dict[str, int]]:
     """The default flow and critic, with clipping, guard and logs; and the parameters of each."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.files import write_whole
+
 
 def kept(path: Path) -> list[dict[str, Any]]:
     """All rows so far."""
@@ -16,5 +18,5 @@ def kept(path: Path) -> list[dict[str, Any]]:
 def keep(path: Path, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Add a row to those that are there now, which may be more than this call knows of."""
     rows = [*kept(path), dict(row)]
-    path.write_text(json.dumps(rows, indent=1) + "\n")
+    write_whole(path, json.dumps(rows, indent=1) + "\n")
     return rows

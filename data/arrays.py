@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -55,8 +55,10 @@ def arrays(
     >>> spec.names, spec.shape, spec.context_names
     (('x0',), (1, 4, 6), ('c0', 'c1'))
     """
-    file = Path(path)
-    found = _read(file)
+    file = Path(path).expanduser()
+    if context == target:
+        raise UserError(f"dataset.context={context}: is the target too, which it would give away")
+    found = _read(file, [target, *([] if context is None else [context])])
     x = _fields(found, target, "target", file)
     given = (
         np.zeros((len(x), 0, *x.shape[2:])) if context is None else _fields(found, context, "context", file)
@@ -65,9 +67,6 @@ def arrays(
         if given.shape[axis] != x.shape[axis]:
             raise UserError(f"{file}: {context} has {given.shape[axis]} {name}, but {target} {x.shape[axis]}")
     size = (x.shape[2], x.shape[3])
-    for key, side in (("coarsen", coarsen), ("patch", patch)):
-        if side is not None and side > min(size):
-            raise UserError(f"dataset.{key}={side}: larger than the grid of {size[0]} × {size[1]} cells")
     channels = _named(names, x.shape[1], "x", "names")
     coarse = [f"coarse_{name}" for name in channels if coarsen is not None]
     given_names = [*coarse, *_named(context_names, given.shape[1], "c", "context_names")]
@@ -77,21 +76,24 @@ def arrays(
     return Observed(cases, channels, given_names, seen, parts)
 
 
-def _read(file: Path) -> dict[str, np.ndarray]:
+def _read(file: Path, names: Sequence[str]) -> dict[str, np.ndarray | None]:
+    """The arrays of these names, None for others that are there."""
     try:
         # opened here, for numpy leaves a file open that is no archive
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as loaded:
-            return dict(loaded)
+            return {name: loaded[name] if name in names else None for name in loaded}
     except FileNotFoundError:
         raise UserError(f"dataset.path={file}: no such file") from None
     except (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile):
         raise UserError(f"dataset.path={file}: is no NPZ file of plain arrays") from None
 
 
-def _fields(found: dict[str, np.ndarray], name: str, key: str, file: Path) -> np.ndarray:
-    if name not in found:
-        raise UserError(f"dataset.{key}: {file} has no array {name}; {choose(name, found, 'arrays')}")
-    array = found[name]
+def _fields(found: Mapping[str, np.ndarray | None], name: str, key: str, file: Path) -> np.ndarray:
+    array = found.get(name)
+    if array is None:
+        none = "; dataset.context=null for none" if key == "context" else ""
+        raise UserError(f"dataset.{key}: {file} has no array {name}; {choose(name, found, 'arrays')}{none}")
+    shape = array.shape
     if array.dtype.kind not in "fiub":
         raise UserError(f"dataset.{key}: {name} holds {array.dtype}, no numbers")
     if key == "target":
@@ -99,9 +101,7 @@ def _fields(found: dict[str, np.ndarray], name: str, key: str, file: Path) -> np
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4 or 0 in array.shape:
-        raise UserError(
-            f"dataset.{key}: {name} has shape {found[name].shape}; expected (cases, channels, rows, columns)"
-        )
+        raise UserError(f"dataset.{key}: {name} has shape {shape}; expected (cases, channels, rows, columns)")
     return array
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from data.steps import Steps
 from flows.core import Batch
+from flows.errors import UserError
 
 
 @final
@@ -24,7 +25,9 @@ class Cases:
         size: Rows and columns of a field.
         coarsen: Side of the blocks whose means, put back on the grid, lead the context; None for none. Blocks
             at the edges may be parts.
-        patch: Side of a patch, not longer than a field's; None for whole fields.
+        patch: Side of a patch; None for whole fields.
+
+    Raises: UserError if a block or a patch is larger than a field.
 
     >>> import numpy as np
     >>> from data.steps import ArraySteps
@@ -36,6 +39,9 @@ class Cases:
     def __init__(
         self, steps: Steps, size: tuple[int, int], coarsen: int | None = None, patch: int | None = None
     ) -> None:
+        for key, side in (("coarsen", coarsen), ("patch", patch)):
+            if side is not None and side > min(size):
+                raise UserError(f"dataset.{key}={side}: larger than the grid of {size[0]} × {size[1]} cells")
         self.steps = steps
         self.coarsen = coarsen
         self.side = size if patch is None else (patch, patch)

@@ -98,12 +98,16 @@ def check_continuous(name: str, dtype: np.dtype) -> None:
 
 def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str) -> xr.Dataset:
     for axis, place in select.items():
+        if axis == time:
+            raise UserError(
+                f"dataset.select: {time} is what tells cases apart; dataset.val and test split it"
+            )
         if axis not in dataset.dims:
             axes = [str(each) for each in dataset.dims]
             raise UserError(f"dataset.select: no dimension {axis}; {choose(axis, axes, 'dimensions')}")
         try:
             dataset = dataset.sel({axis: place}, drop=True)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, IndexError):
             known = ", ".join(map(str, np.asarray(dataset[axis])[:20]))
             raise UserError(f"dataset.select: {axis} has no {place}; it has {known}") from None
     single = [axis for axis, size in dataset.sizes.items() if size == 1 and axis != time]
@@ -113,6 +117,8 @@ def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str)
 def _plane(dataset: xr.Dataset, name: str, time: str) -> tuple[str, str]:
     """Names of rows and columns."""
     axes = [str(axis) for axis in dataset[name].dims]
+    if len({*axes}) < len(axes):
+        raise UserError(f"dataset.target: {name} has one dimension twice: {', '.join(axes)}")
     if time not in axes:
         raise UserError(f"dataset.time={time}: {name} has no such dimension; it has {', '.join(axes)}")
     plane = [axis for axis in axes if axis != time]
@@ -128,7 +134,7 @@ def _plane(dataset: xr.Dataset, name: str, time: str) -> tuple[str, str]:
 
 def _check_axis(axis: str, index: pd.Index, increasing: bool) -> None:
     values = np.asarray(index)
-    if values.dtype.kind in "US" or len(values) < 2:
+    if len(values) < 2 or isinstance(values[0], str):
         return
     steps = values[1:] > values[:-1]
     down = values[1:] < values[:-1]

@@ -62,11 +62,12 @@ def netcdf(
 
     Raises: UserError if a file or a variable isn't there, grids or axes don't fit, or a part is empty.
     """
-    grid = understand(opened(path), target, context, static, time, select or {})
-    for key, side in (("coarsen", coarsen), ("patch", patch)):
-        if side is not None and side > min(grid.size):
-            height, width = grid.size
-            raise UserError(f"dataset.{key}={side}: larger than the grid of {height} × {width} cells")
+    grid = understand(opened(path, time), target, context, static, time, select or {})
+    if lag and not context:
+        raise UserError(f"dataset.lag={lag}: there is nothing to lag; give dataset.context=[…]")
+    for name in context:
+        if name in target and not lag:
+            raise UserError(f"dataset.context: {name} is the target too, which it would give away")
     if lag >= grid.dataset.sizes[time]:
         raise UserError(f"dataset.lag={lag}: there are {grid.dataset.sizes[time]} times in all")
     cases = Cases(GridSteps(grid, target, context, static, lag), grid.size, coarsen, patch)

@@ -33,6 +33,8 @@ class Observed:
         found: What of them is used.
         parts: The steps of each part.
         layout: Coordinates and attributes of the cases given by number, or None.
+
+    Raises: UserError if a part is empty, or two channels of the context have one name.
     """
 
     def __init__(
@@ -45,6 +47,9 @@ class Observed:
         layout: Callable[[Tensor], xr.Dataset] | None = None,
     ) -> None:
         context = len(context_names)
+        for name in context_names:
+            if [*context_names].count(name) > 1:
+                raise UserError(f"dataset: two channels of the context are called {name}; rename one")
         self.truth = None
         self.spec = Spec(
             names=tuple(names),

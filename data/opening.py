@@ -15,22 +15,28 @@ from flows.errors import UserError
 if TYPE_CHECKING:
     import xarray as xr
 
-MAGIC = {b"CDF": "scipy", b"\x89HDF": "h5netcdf"}
+MAGIC = {b"CDF\x01": "scipy", b"CDF\x02": "scipy", b"\x89HDF": "h5netcdf"}
+CHUNK = 2**22  # bytes of one variable that are read at once where files are joined
 
 
-def opened(path: str) -> xr.Dataset:
+def opened(path: str, time: str) -> xr.Dataset:
     """Variables of a NetCDF-3 or NetCDF-4 file, or of a Zarr store, read when they are asked for.
 
     A pattern such as `era5_*.nc` opens all files that fit: other times, other variables, or both, on one
     grid. Packed values are unpacked, fill values are NaN, times are decoded.
 
+    Args:
+        path: A file, a store, or a pattern; `~` is the home folder.
+        time: The dimension in which files may follow each other.
+
     Raises: UserError if nothing is there, it isn't such a file, or the files' grids differ.
     """
-    files = _files(path)
+    files = _files(str(Path(path).expanduser()))
     engines = [_engine(file) for file in files]
     if len(files) == 1:
         return _open(files[0], engines[0])
-    return _join([_open(file, engine) for file, engine in zip(files, engines, strict=True)], files, path)
+    parts = [_open(file, engine) for file, engine in zip(files, engines, strict=True)]
+    return _join(parts, files, time)
 
 
 def _files(path: str) -> list[Path]:
@@ -50,13 +56,14 @@ def _engine(file: Path) -> str:
         if any((file / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata")):
             return "zarr"
         raise UserError(f"dataset.path={file}: is a folder and no Zarr store; give a file, or {file}/*.nc")
-    with file.open("rb") as start:
-        found = [
-            engine for magic, engine in MAGIC.items() if start.read(4).startswith(magic) or start.seek(0)
-        ]
-    if not found:
+    try:
+        with file.open("rb") as content:
+            start = content.read(4)
+    except OSError as error:
+        raise UserError(f"{file}: can't be read ({error.strerror})") from None
+    if start not in MAGIC:
         raise UserError(f"{file}: is neither NetCDF-3, NetCDF-4 nor Zarr")
-    return found[0]
+    return MAGIC[start]
 
 
 def _open(file: Path, engine: str) -> xr.Dataset:
@@ -64,12 +71,12 @@ def _open(file: Path, engine: str) -> xr.Dataset:
 
     try:
         # cache=False: a variable that was read in part is not kept whole
-        return xr.open_dataset(file, engine=engine, cache=False, decode_timedelta=False)
+        return xr.open_dataset(file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all")
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise UserError(f"{file}: can't be read ({' '.join(str(error).split())})") from None
 
 
-def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], path: str) -> xr.Dataset:
+def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> xr.Dataset:
     """One dataset of several, whose axes but one are the same."""
     import xarray as xr
 
@@ -77,17 +84,17 @@ def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], path: str) -> xr.D
     for part, file in zip(parts[1:], files[1:], strict=True):
         for axis in part.indexes:
             here, there = part.indexes[axis], first.indexes.get(axis)
-            if there is None or here.dtype.kind not in "fiu" or here.equals(there):
+            if str(axis) == time or there is None or bool(here.equals(there)):
                 continue
             raise UserError(
-                f"dataset.path={path}: the grids differ in {axis}: {file} has {_ends(here)}, "
+                f"dataset.path: the grids differ in {axis}: {file} has {_ends(here)}, "
                 f"{files[0]} {_ends(there)}; regrid one, or give files of one grid"
             )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of defaults that are all given here
             joined = xr.combine_by_coords(
-                [part.chunk() for part in parts],
+                [_lazy(part, time) for part in parts],
                 data_vars="minimal",
                 coords="minimal",
                 compat="no_conflicts",
@@ -97,7 +104,17 @@ def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], path: str) -> xr.D
             assert isinstance(joined, xr.Dataset)
             return joined
     except (ValueError, TypeError) as error:
-        raise UserError(f"dataset.path={path}: files don't join ({' '.join(str(error).split())})") from None
+        raise UserError(
+            f"dataset.path: {files[0]} and others don't join ({' '.join(str(error).split())})"
+        ) from None
+
+
+def _lazy(part: xr.Dataset, time: str) -> xr.Dataset:
+    """In pieces of a few steps, so that no more is read than is asked for."""
+    if time not in part.dims:
+        return part.chunk()
+    step = max(variable.nbytes // part.sizes[time] for variable in part.variables.values())
+    return part.chunk({time: max(1, CHUNK // max(1, step))})
 
 
 def _ends(index: object) -> str:

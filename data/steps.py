@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data.grid import Grid
 from flows.core import Batch
+from flows.errors import UserError
 
 
 class Steps(Protocol):
@@ -60,7 +61,11 @@ class GridSteps:
     def _stacked(self, variables: Sequence, axis: int, *steps: int) -> Tensor:
         if not variables:
             return torch.zeros(*steps, 0, *self.grid.size, dtype=torch.float64)
-        values = [np.asarray(variable.values, dtype=np.float64) for variable in variables]
+        try:
+            values = [np.asarray(variable.values, dtype=np.float64) for variable in variables]
+        except (OSError, RuntimeError, ValueError) as error:
+            names = ", ".join(str(variable.name) for variable in variables)
+            raise UserError(f"dataset.path: {names} can't be read ({' '.join(str(error).split())})") from None
         return torch.from_numpy(np.stack(values, axis))
 
 

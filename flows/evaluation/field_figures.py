@@ -84,5 +84,9 @@ def _rows_fall(dataset: Dataset, part: Part) -> bool:
     layout = dataset.layout(part)
     if layout is None:
         return False
-    rows = layout.indexes.get(layout[dataset.spec.names[0]].dims[-2])
-    return rows is not None and bool(rows[0] > rows[-1])
+    rows = layout[dataset.spec.names[0]].dims[-2]
+    for coordinate in layout.coords.values():
+        if coordinate.dims[-1:] == (rows,) and coordinate.dtype.kind in "fiu":
+            first, *_, last = coordinate.values.reshape(-1, layout.sizes[rows])[0]  # of the first case
+            return bool(first > last)
+    return False

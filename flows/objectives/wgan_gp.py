@@ -139,8 +139,9 @@ class Judge(nn.Module):
         return self.units(x)[0], context
 
     def score(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The score of what is standardised already."""
-        return self.net(x, context)
+        """The score of what is standardised already; it has no slope where no example has a cell."""
+        there = self.units.present
+        return self.net(x if there is None else torch.where(there, x, 0.0), context)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         return self.score(*self.in_units(x, context))

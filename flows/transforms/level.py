@@ -15,7 +15,8 @@ from flows.transforms.squeeze import Squeeze
 class Level(Transform):
     """Squeeze, transform, hand the first C channels on to a coarser level, put together again.
 
-    The first C channels exist in every cell, so what the coarser level sees is a whole field.
+    The first C channels exist in every block, so what the coarser level sees is a whole field, but for cells
+    that the data itself lacks.
 
     Args:
         squeeze: Of fields (C, H, W).

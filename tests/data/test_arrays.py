@@ -50,7 +50,17 @@ def test_one_channel_needs_no_axis_and_context_may_be_absent_or_coarse(saved):
 
 REFUSED = {
     "no array": ({"target": "speeds"}, {}, r"dataset\.target: .* has no array speeds; did you mean speed"),
-    "no context": ({"context": "c"}, {}, r"dataset\.context: .* has no array c; "),
+    "no context": (
+        {"context": "c"},
+        {},
+        r"dataset\.context: .* has no array c; .*; dataset.context=null for none",
+    ),
+    "its own context": ({"context": "target"}, {}, r"context=target: is the target too, which it would give"),
+    "coarse names": (
+        {"coarsen": 2, "context_names": ["coarse_x0", "b", "c"]},
+        {},
+        "two channels of the context are called coarse_x0",
+    ),
     "text": ({}, {"target": np.array(["a"] * 40)}, "target holds <U1, no numbers"),
     "counts": ({}, {"target": np.ones((40, 1, 5, 6), int)}, "target holds whole numbers, whose density"),
     "a table": ({}, {"target": X[:, 0, 0]}, r"target has shape \(40, 6\); expected \(cases, channels, rows"),
@@ -85,6 +95,11 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
         arrays(str(path))
     with pytest.raises(UserError, match="no such file"):
         arrays(str(tmp_path / "b.npz"))
+
+
+def test_other_arrays_dont_matter(saved):
+    path = saved(target=X, context=CONTEXT, notes=np.array([{}], dtype=object))
+    assert arrays(path).spec.shape == (2, 5, 6)
 
 
 def test_objects_are_not_unpickled(saved):

@@ -13,9 +13,11 @@ import torch
 import xarray as xr
 
 from data.cases import block_means
+from data.grid import understand
 from data.memory import InMemory
 from data.netcdf import netcdf
 from data.on_disk import OnDisk
+from data.opening import opened
 from flows.errors import UserError
 from flows.masks import present
 
@@ -231,7 +233,41 @@ def test_cells_that_no_case_has_are_excluded(tmp_path, capsys):
         netcdf(str(gridded.saved(tmp_path, weather, "empty.nc")), ["t2m"], missing="exclude")
 
 
+def test_of_several_files_no_more_is_read_than_asked_for(tmp_path, monkeypatch):
+    for half in range(2):
+        part = gridded.weather(240).isel(time=slice(120 * half, 120 * half + 120))
+        gridded.saved(tmp_path, part[["t2m"]], f"w{half}.nc")
+    monkeypatch.setattr("data.opening.CHUNK", 10 * 63 * 8)  # ten steps
+    grid = understand(opened(str(tmp_path / "w*.nc"), "time"), ["t2m"], [], [], "time", {})
+    assert set(grid.dataset.t2m.data.chunks[0]) == {10}
+    np.testing.assert_array_equal(grid.dataset.t2m, gridded.weather(240).t2m)
+
+
+def test_steps_without_dates_may_lie_in_several_files(tmp_path):
+    whole = gridded.weather(time=np.arange(60))
+    for half in range(2):
+        gridded.saved(tmp_path, whole[["t2m"]].isel(time=slice(30 * half, 30 * half + 30)), f"w{half}.nc")
+    dataset = netcdf(str(tmp_path / "w*.nc"), ["t2m"])
+    np.testing.assert_array_equal(everything(dataset).x[:, 0], whole.t2m[:42].astype(float))
+
+
+def test_a_file_that_is_damaged_inside_is_named(tmp_path):
+    path = tmp_path / "w.nc"
+    encoding = {"t2m": {"zlib": True, "chunksizes": (60, 7, 9)}}
+    gridded.weather()[["t2m"]].to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    data = bytearray(path.read_bytes())
+    middle = data.find(b"\x78\x5e") if b"\x78\x5e" in data else data.find(b"\x78\x01")
+    data[middle + 40 : middle + 400] = bytes(360)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"dataset\.path: t2m can't be read \("):
+        netcdf(str(path), ["t2m"])
+
+
 REFUSED = {
+    "its own context": ({"context": ["t2m"]}, r"context: t2m is the target too, which it would give away"),
+    "nothing to lag": ({"lag": 2}, r"dataset\.lag=2: there is nothing to lag; give dataset\.context"),
+    "a time selected": ({"select": {"time": "2001-03"}}, "time is what tells cases apart"),
+    "a place of no axis": ({"select": {"latitude": 7.5}}, "latitude has no 7.5; it has 60.0, 59.0"),
     "no such file": ({"path": "nowhere.nc"}, r"dataset\.path=nowhere\.nc: no such file"),
     "no file fits": ({"path": "nowhere_*.nc"}, "no file fits this pattern"),
     "no variable": ({"target": ["t2"]}, r"dataset\.target: no variable t2; did you mean t2m"),
@@ -248,7 +284,7 @@ REFUSED = {
     ),
     "coarser than the grid": ({"coarsen": 8}, r"dataset\.coarsen=8: larger than the grid of 7 × 9 cells"),
     "patch": ({"patch": 8}, r"dataset\.patch=8: larger than the grid"),
-    "lag": ({"lag": 60}, r"dataset\.lag=60: there are 60 times in all"),
+    "lag": ({"lag": 60, "context": ["msl"]}, r"dataset\.lag=60: there are 60 times in all"),
     "too few": ({"gap": 25}, "leave none for train; give more steps or other shares"),
     "no validation": ({"val": 0.0}, "leave none for val"),
 }

@@ -101,7 +101,12 @@ def test_fewer_cases_are_evenly_spread(weather, tmp_path):
 
 def test_the_report_judges_such_a_run(weather):
     report(run=str(weather / "run"), output=str(weather / "report"), n_members=4)
-    assert (weather / "report" / "metrics.json").exists()
+    metrics = json.loads((weather / "report" / "metrics.json").read_text())
+    assert metrics["cases"] == 12
+    for key in ("crps", "crps_climatology", "crps_interpolation", "energy_score", "nll_per_dim"):
+        assert np.isfinite(metrics[key])
+    page = (weather / "report" / "report.html").read_text()
+    assert "n=50 output=members.nc" in page
 
 
 @pytest.mark.parametrize("trainer", ["likelihood", "wgan_gp"])
@@ -133,6 +138,31 @@ def test_patches_have_cases_for_their_first_axis(weather, tmp_path):
     assert found.time.shape == (6,)
 
 
+def test_packed_coordinates_and_a_projection_are_kept(tmp_path):
+    whole = gridded.weather()
+    whole["latitude"] = np.float32(np.linspace(54.6, 54.0, 7))
+    whole.latitude.encoding = {"dtype": "int16", "scale_factor": 0.1, "add_offset": 50.0, "_FillValue": -1}
+    whole["crs"] = ((), 0, {"grid_mapping_name": "latitude_longitude"})
+    whole.t2m.attrs["grid_mapping"] = "crs"
+    file = gridded.saved(tmp_path, whole.assign_coords(member=3))
+    given = ("experiment=netcdf_downscaling", f"dataset.path={file}", "dataset.target=[t2m]")
+    composed.run(tmp_path / "run", *given, "dataset.coarsen=3", *TINY)
+    found = drawn(tmp_path, tmp_path / "run")
+    np.testing.assert_allclose(found.latitude, np.linspace(54.6, 54.0, 7), atol=1e-4)
+    assert found.t2m.attrs["grid_mapping"] == "crs"
+    assert found.crs.attrs == {"grid_mapping_name": "latitude_longitude"}
+    assert found.t2m.dims[0] == "draw"
+    assert int(found.member) == 3
+
+
+def test_what_means_nothing_is_refused(weather, tmp_path):
+    for options in ({"context": [1.0]}, {"raw": True}):
+        with pytest.raises(UserError, match="means nothing to NetCDF"):
+            sample(str(tmp_path / "m.nc"), run=str(weather / "run"), **options)
+    with pytest.raises(UserError, match="cases=3: is for NetCDF"):
+        sample(str(tmp_path / "m.npy"), run=str(weather / "run"), cases=3)
+
+
 def test_fields_without_coordinates_are_written_too(tmp_path):
     sizes = (
         "dataset.height=8",
@@ -148,7 +178,7 @@ def test_fields_without_coordinates_are_written_too(tmp_path):
 
 
 def test_too_many_numbers_are_refused_with_what_would_fit(weather, tmp_path):
-    with pytest.raises(UserError, match=r"more than 5\.4e\+08; give cases=4 or fewer members"):
+    with pytest.raises(UserError, match=r"more than 2\.7e\+08; give cases=2 or fewer members"):
         sample(str(tmp_path / "m.nc"), n=1_000_000, run=str(weather / "run"))
     assert not (tmp_path / "m.nc").exists()
 

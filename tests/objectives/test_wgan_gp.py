@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from flows.core import Batch, Flow
 from flows.errors import UserError
+from flows.masks import encode
+from flows.models.conditional_flow import conditional_flow
 from flows.nets import Critic
 from flows.objectives import WGANGP
 from flows.objectives.objective import Nets
@@ -169,6 +171,25 @@ def test_units_of_the_data_dont_matter():
         keys = ("critic_loss", "gradient_penalty", "wasserstein", "generator_adversarial", "generator_nll")
         losses.append([logs[key] for key in keys])
     torch.testing.assert_close(*losses, atol=1e-6, rtol=0)
+
+
+def test_the_critic_has_no_slope_where_no_example_has_a_cell():
+    there = torch.rand(FIELD, generator=torch.Generator().manual_seed(0)) > 0.3
+    spec = zoo.spec(FIELD)._replace(absent=encode(~there))
+    examples = Batch(torch.where(there, zoo.data(FIELD).x, torch.nan))
+    flow = conditional_flow(spec, width=8).double()
+    flow.initialise(examples)
+    objective = convolutional()
+    nets = objective.players(flow, spec, examples)
+    critic, batch = cast("Judge", nets["critic"]), Batch(examples.x[:6])
+    slopes = torch.func.grad(lambda x: critic.score(x).sum())(torch.zeros(6, *FIELD).double())
+    assert (slopes[:, ~there] == 0).all()
+    assert slopes[:, there].any()
+    for player in ("critic", "model"):
+        noise = objective.noise(player, nets, batch, torch.Generator().manual_seed(0))
+        loss, logs = objective.loss(player, nets, batch, noise)
+        assert loss.isfinite()
+    torch.testing.assert_close(logs["generator_nll"], logs["nll"] / int(there.sum()))
 
 
 def test_the_critic_alone_teaches_the_flow_where_data_lies():

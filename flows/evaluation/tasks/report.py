@@ -189,10 +189,12 @@ def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, n_members: int
     again = [] if checkpoint == "best" else [f"checkpoint={checkpoint}"]
     again += [] if n_members == MEMBERS else [f"n_members={n_members}"]
     again += [] if seed == 0 else [f"seed={seed}"]
+    of_fields = len(facts.get("spec", {}).get("shape", ())) == 3
+    drawn = ["n=50", "output=members.nc"] if of_fields else ["n=5000", "output=samples.csv"]
     steps = [
         Step("Measure again", shlex.join([*program, run, *again])),
         Step("Look at the curves", shlex.join(["tensorboard", "--logdir", str(path / "tensorboard")])),
-        Step("Draw from it", shlex.join([*program, "task=sample", run, "n=5000", "output=samples.csv"])),
+        Step("Draw from it", shlex.join([*program, "task=sample", run, *drawn])),
         Step("In Python", f"density = flows.load({str(path)!r})"),
     ]
     commit = (facts.get("commit") or "").partition("+")[0]

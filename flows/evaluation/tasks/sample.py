@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POOL = 100_000  # most test contexts that are drawn from
-MOST = 2**29  # numbers in one NetCDF file
+MOST = 2**28  # numbers in one NetCDF file
 
 
 def sample(
@@ -69,8 +69,13 @@ def sample(
     opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
     if kind == ".nc":
+        if context is not None or raw:
+            given = "context" if context is not None else "raw"
+            raise UserError(f"{given}: means nothing to NetCDF, whose members are drawn for the test cases")
         _members(path, opened, n, cases, seed)
         return
+    if cases is not None:
+        raise UserError(f"cases={cases}: is for NetCDF; give n, or an output that ends in .nc")
     if kind != ".npy" and len(spec.shape) != 1:
         raise UserError(
             f"output={path}: draws of shape {spec.shape} are no table; give a name that ends in .nc or .npy"
@@ -123,7 +128,7 @@ def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -
     layout = opened.dataset.layout("test")
     if layout is not None:
         layout = layout.isel({layout[spec.names[0]].dims[0]: places.numpy()})
-    write(path, encoded(drawn.float(), spec, layout))
+    write(path, encoded(drawn.to(place(opened.density)[1]), spec, layout))
     print(f"{n:,} members of {len(places):,} test cases: {path}")
 
 
