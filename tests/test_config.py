@@ -364,13 +364,19 @@ def composed(*overrides):
     return OmegaConf.to_container(config, resolve=True)
 
 
-BESIDE = {"table": "dataset.path=my.csv", "masked": "model=masked_transformer"}  # what an option asks for
+NETCDF = ("dataset.path=my.nc", "dataset.target=[t]")
+BESIDE = {  # what an option asks for
+    "table": ("dataset.path=my.csv",),
+    "arrays": ("dataset.path=my.npz",),
+    "netcdf": NETCDF,
+    "netcdf_downscaling": NETCDF,
+    "masked": ("model=masked_transformer",),
+}
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_fits_its_signature(group, option):
-    asked = [BESIDE[option]] if option in BESIDE else []
-    check_all(composed(f"{group}={option}", *asked))
+    check_all(composed(f"{group}={option}", *BESIDE.get(option, ())))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import zoo
+from _pytest.mark import ParameterSet
 
 
 class Fault(NamedTuple):
@@ -348,7 +349,13 @@ def passes(folder: Path, *tests: str) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.parametrize("name", FAULTS)
+def marked(name: str) -> ParameterSet:
+    """Mathematics and training are tried each time; data and judges are slow tests: a fault takes seconds."""
+    judged = FAULTS[name].file.startswith(("data/", "flows/evaluation/"))
+    return pytest.param(name, marks=pytest.mark.slow if judged else ())
+
+
+@pytest.mark.parametrize("name", map(marked, FAULTS))
 def test_a_planted_fault_is_caught(tmp_path, name):
     fault = FAULTS[name]
     copy(tmp_path)
