@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 import zoo
-from _pytest.mark import ParameterSet
 
 
 class Fault(NamedTuple):
@@ -349,13 +348,13 @@ def passes(folder: Path, *tests: str) -> bool:
     return done.returncode == 0
 
 
-def marked(name: str) -> ParameterSet:
+def marked(name):
     """Mathematics and training are tried each time; data and judges are slow tests: a fault takes seconds."""
     judged = FAULTS[name].file.startswith(("data/", "flows/evaluation/"))
     return pytest.param(name, marks=pytest.mark.slow if judged else ())
 
 
-@pytest.mark.parametrize("name", map(marked, FAULTS))
+@pytest.mark.parametrize("name", [marked(name) for name in FAULTS])
 def test_a_planted_fault_is_caught(tmp_path, name):
     fault = FAULTS[name]
     copy(tmp_path)
