@@ -28,7 +28,7 @@ from flows.training.trainer import Trainer
 
 CONTEXT, TARGET, SIDE, BATCH, EXAMPLES = 6, 10, 32, 8, 256
 LAYERS, LR, BETAS, PENALTY = 4, 1e-4, (0.5, 0.9), 10.0
-ROUNDS, STEPS, WARM, THREADS = 7, 5, 2, (1, 2)
+ROUNDS, STEPS, WARM, THREADS = 5, 5, 2, (1, 2)
 Step = Callable[[], None]
 
 
