@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from benchmarks.turns import in_turns
 from data.memory import InMemory
 from flows.core import Batch, Part, Spec
 from flows.models.conditional_flow import conditional_flow
@@ -170,14 +170,7 @@ def measure() -> dict[str, Any]:
     our_step, parameters = ours(dataset)
     their_step, as_many = theirs(dataset, parameters)
     steps = {"flowlab": our_step, "original": their_step}
-    times: dict[tuple[str, int], list[float]] = {}
-    for _ in range(ROUNDS):
-        for threads in THREADS:
-            torch.set_num_threads(threads)
-            for name, step in steps.items():
-                times.setdefault((name, threads), []).append(_time(step))
-    medians = {key: statistics.median(values) for key, values in times.items()}
-    best = {name: min(medians[name, threads] for threads in THREADS) for name in steps}
+    medians, best = in_turns(steps, _time, ROUNDS, THREADS)
     return {
         "milliseconds": {name: round(value, 1) for name, value in best.items()},
         "flowlab_as_fraction_of_original": round(best["flowlab"] / best["original"], 3),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
 import torch
 
 from benchmarks.contenders import CONTENDERS, Step
+from benchmarks.turns import in_turns
 
 ROUNDS, STEPS, WARM, THREADS = 9, 150, 40, (1, 2)
 
@@ -18,14 +18,7 @@ def measure() -> dict[str, Any]:
     torch.manual_seed(0)
     data = torch.randn(30_000, 2)
     steps = {name: make(data) for name, make in CONTENDERS.items()}
-    times: dict[tuple[str, int], list[float]] = {}
-    for _ in range(ROUNDS):
-        for threads in THREADS:
-            torch.set_num_threads(threads)
-            for name, step in steps.items():
-                times.setdefault((name, threads), []).append(_time(step))
-    medians = {key: statistics.median(values) for key, values in times.items()}
-    best = {name: min(medians[name, threads] for threads in THREADS) for name in steps}
+    medians, best = in_turns(steps, _time, ROUNDS, THREADS)
     return {
         "milliseconds": {name: round(value, 3) for name, value in best.items()},
         "flowlab_as_fraction_of": {
