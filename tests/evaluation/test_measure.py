@@ -303,6 +303,15 @@ def test_fields_are_told_by_cell_and_beside_their_references():
     assert "climatology" in text(found.metrics)
 
 
+def test_the_truth_ratio_of_fields_is_left_out_where_a_few_draws_carry_it():
+    far = measure(grf(height=8, width=8, length=1.0).truth, FIELDS, n_members=2).metrics
+    assert far["kl_to_truth"] > 1
+    assert "truth_ratio" not in far
+    points = measure(gaussian(mean=2.0), Drawn(gaussian(), n=200), pairs=50).metrics
+    assert points["kl_to_truth"] > 1
+    assert "truth_ratio" in points
+
+
 def test_every_metric_has_a_meaning_and_a_row():
     tables = [rows(metrics) for metrics in everything()]
     told = {row.key: row.meaning for table in tables for row in table}
