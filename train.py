@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.cli import entry  # the rest is imported where it is used, so that --help answers at once
+
+if TYPE_CHECKING:
+    from flows.training.outcome import Outcome
+    from flows.training.session import Session
 
 
 def check(config: dict[str, Any]) -> None:
@@ -14,33 +18,44 @@ def check(config: dict[str, Any]) -> None:
     check_all(config, trusted=config["trusted_packages"])
 
 
-@entry("config", check)
-def train(config: dict[str, Any]) -> None:
-    """Build dataset, model and trainer; fit; print where the results are."""
+def prepare(config: dict[str, Any]) -> Session:
+    """Build dataset, model and trainer."""
     import torch
 
     from flows.config import build
     from flows.evaluation import figures
     from flows.training.fingerprint import fingerprint
-    from flows.training.session import carry_out
+    from flows.training.session import Session
 
     trusted = config["trusted_packages"]
     runtime, logger = build(config["runtime"], "runtime"), build(config["logger"], "logger")
     runtime.enter()
     dataset = build(config["dataset"], "dataset", trusted=trusted)
     torch.manual_seed(config["seed"])  # for the first weights; all later randomness has generators of its own
-    model = build(config["model"], "model", trusted=trusted, spec=dataset.spec)
-    trainer = build(config["trainer"], "trainer", trusted=trusted)
-    outcome = carry_out(
+    return Session(
         config,
-        model,
+        build(config["model"], "model", trusted=trusted, spec=dataset.spec),
         dataset,
-        trainer,
+        build(config["trainer"], "trainer", trusted=trusted),
         runtime,
         logger,
         data_hash=fingerprint(dataset.source("train")),
         draw=lambda density: figures.training_figures(density, dataset),
     )
+
+
+@entry("config", check)
+def train(config: dict[str, Any]) -> None:
+    """Build what is asked for; fit; print where the results are."""
+    from flows.training.session import carry_out
+
+    conclude(carry_out(prepare(config)))
+
+
+def conclude(outcome: Outcome) -> None:
+    """Draw the curves of the losses, and say where the results are."""
+    from flows.evaluation import figures
+
     figures.save_losses(outcome.folder)
     print(outcome)
 

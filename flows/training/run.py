@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from flows.core import Batch, Spec
 from flows.lattice import dequantise
 from flows.objectives import Objective
+from flows.objectives.objective import Noise
 from flows.training.checkpoint import Checkpoint
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
@@ -71,6 +72,16 @@ class Run:
     def step(self) -> int:
         """Whole steps done."""
         return self.turn // len(self.objective.cycle)
+
+    @property
+    def player(self) -> str:
+        """Whose turn it is."""
+        return self.objective.cycle[self.turn % len(self.objective.cycle)]
+
+    def prepare(self) -> tuple[Batch, Noise]:
+        """What the next turn needs: a batch, and what its objective draws."""
+        batch = self.draw()
+        return batch, self.objective.noise(self.player, self.nets, batch, self.generator)
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""
