@@ -10,6 +10,7 @@ from typing import Any, final
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 
+from flows.errors import UserError
 from flows.sweeps.job import Failure, told
 
 
@@ -34,6 +35,7 @@ class Sweep(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         batches = self._basic.sweep(arguments)
+        self._summarise()
         failures = _failures([job for batch in batches for job in batch], self._basic.overrides or [])
         if failures:
             jobs = sum(map(len, batches))
@@ -41,6 +43,20 @@ class Sweep(Sweeper):
             print(*failures, sep="\n", file=sys.stderr)
             raise SystemExit(1)
         return batches
+
+    def _summarise(self) -> None:
+        """Put the runs together, where the jobs were runs."""
+        assert self._basic.config is not None
+        folder = Path(str(self._basic.config.hydra.sweep.dir))
+        if not any(folder.rglob("run.json")):
+            return
+        from flows.sweeps.summary import Summary  # heavy, and no refusal waits for it
+
+        try:
+            summary = Summary.of(folder)
+            print(f"\n{summary}\n\nsummary: {summary.write()}", flush=True)
+        except (UserError, OSError) as error:  # the runs are there all the same
+            print(f"{Path(sys.argv[0]).name}: no summary: {error}", file=sys.stderr)
 
 
 def _failures(jobs: Sequence[JobReturn], batches: Sequence[Sequence[Sequence[str]]]) -> list[str]:
