@@ -9,10 +9,19 @@ from flows.cli import entry  # the rest is imported where it is used, so that --
 
 @entry("evaluate")
 def evaluate(config: dict[str, Any]) -> None:
-    """Do the task on what the run saved; nothing outside the allowlist is built, whatever the run names."""
+    """Do the task on what the run saved; nothing outside the allowlist is built, whatever the run names.
+
+    A `sweep` is put together instead, its runs by themselves only if `evaluate_missing`.
+    """
     from flows.evaluation.tasks import perform
 
-    perform(config)
+    sweep = {key: config.pop(key) for key in ("sweep", "evaluate_missing")}
+    if sweep["sweep"] is None and not sweep["evaluate_missing"]:
+        perform(config)
+    else:
+        from flows.sweeps.evaluate import put_together
+
+        put_together(**sweep, config=config, perform=perform)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 from flows.composition import Loader, check_flags
 from flows.errors import UserError
 from flows.refusals import explain, lacks_memory
+from flows.sweeps.job import Failure, begin, fail, told
+from flows.sweeps.plugins import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,9 +51,10 @@ def entry(
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
-    What the user got wrong is one line on stderr and status 2, in a sweep too, whether Hydra finds it or
-    the function raises UserError. Any other exception is a bug: a traceback and status 1. In a sweep
-    `run_dir` is the folder of the one run. HYDRA_FULL_ERROR=1 shows all tracebacks.
+    What the user got wrong is one line on stderr and status 2, whether Hydra finds it or the function
+    raises UserError. Any other exception is a bug: a traceback and status 1. In a sweep `run_dir` is the
+    folder of the one run; a run that fails in either way says so there and on stderr, the others go on, and
+    the status is 1. HYDRA_FULL_ERROR=1 shows all tracebacks.
 
     Args:
         config_name: Primary configuration, a file in `conf`.
@@ -83,28 +86,14 @@ class _Program:
 
     def run(self) -> None:
         @functools.wraps(self.task)
-        def job(config: DictConfig) -> None:
-            try:
-                plain = self.plain(config)
-            except OmegaConfBaseException as error:
-                self.refuse(error)  # here, since Hydra would write a line of its own
-            try:
-                self.check(plain)
-                self.announce()
-                self.task(plain)
-            except UserError as error:
-                self.refuse(error)
-            except Exception as error:
-                if lacks_memory(error):
-                    self.refuse(error)
-                self.bugs.append(error)
-                raise
+        def job(config: DictConfig) -> Failure | None:
+            return self.swept(config) if _in_sweep() else self.alone(config)
 
         try:
             arguments = _arguments()
             check_flags(arguments)
             program = hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)
-            with _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
+            with known(), _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
                 try:
                     program(job)()
                 finally:
@@ -120,22 +109,47 @@ class _Program:
             print(f"{_name()}: interrupted", file=sys.stderr)
             raise SystemExit(130) from None
 
-    def plain(self, config: DictConfig) -> dict[str, Any]:
-        """Dicts and lists, all references resolved; in a sweep with the job's own folder as run_dir."""
-        job = HydraConfig.get()
-        folder = Path(job.sweep.dir, job.sweep.subdir) if job.mode == RunMode.MULTIRUN else None
-        self.missing += [folder] if folder else []
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        if folder and "run_dir" in plain:
-            plain["run_dir"] = str(folder)
-        return plain
+    def alone(self, config: DictConfig) -> None:
+        """The task as the only job."""
+        try:
+            self.perform(self.plain(config))
+        except Exception as error:
+            if _told_to_users(error):
+                self.refuse(error)  # here, since Hydra would write a line of its own
+            self.bugs.append(error)
+            raise
 
-    def announce(self) -> None:
-        """In a sweep, say which run this is."""
+    def swept(self, config: DictConfig) -> Failure | None:
+        """The task as a job among others, in whatever process: what goes wrong stays with it."""
         job = HydraConfig.get()
-        if job.mode == RunMode.MULTIRUN:
-            told = [override for override in job.overrides.task if not override.startswith("run_dir=")]
-            print(f"#{job.job.num}", *told, flush=True)
+        folder = Path(job.sweep.dir, job.sweep.subdir)
+        overrides = list(job.overrides.task)
+        name = told(job.job.num, overrides)
+        try:
+            begin(folder, overrides)
+            print(name, flush=True)
+            self.perform(self.plain(config) | {"run_dir": str(folder)})
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            told_to_users = _told_to_users(error)
+            reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
+            print(f"{_name()}: error: {name}: {reason}", file=sys.stderr)
+            if self.full_errors or not told_to_users:
+                traceback.print_exception(error)
+            return fail(folder, reason, None if told_to_users else error)
+
+    def perform(self, config: dict[str, Any]) -> None:
+        self.check(config)
+        self.task(config)
+
+    def plain(self, config: DictConfig) -> dict[str, Any]:
+        """Dicts and lists, all references resolved."""
+        try:
+            plain: Any = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException as error:
+            raise UserError(explain(error)) from error
+        return plain
 
     def refuse(self, error: Exception) -> NoReturn:
         self.prune()
@@ -175,6 +189,19 @@ def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
         os.environ.pop("HYDRA_FULL_ERROR")
         if asked is not None:
             os.environ["HYDRA_FULL_ERROR"] = asked
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _told_to_users(error: Exception) -> bool:
+    """Whether this is for a user to put right, and no bug."""
+    return isinstance(error, UserError) or lacks_memory(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _name() -> str:

@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from flows.errors import UserError
 
@@ -117,8 +117,13 @@ class Loader(ConfigLoaderImpl):
         job = copy(config)
         with open_dict(job):
             del job["hydra"]
-        with suppress(OmegaConfBaseException):  # what refers to the job's number can't be known yet
-            self.check(OmegaConf.to_container(job, resolve=True))
+        try:
+            plain = OmegaConf.to_container(job, resolve=True)
+        except InterpolationKeyError:
+            raise
+        except OmegaConfBaseException:  # what refers to the job's number can't be known yet
+            return config
+        self.check(plain)
         return config
 
 

@@ -22,10 +22,10 @@ MAY = {
     "masks": FLOOR,
     "objectives": {"core", "masks", "transforms"} | FLOOR,
     "training": {"core", "lattice", "objectives", "config"} | FLOOR,
-    "sweeps": {"core", "objectives", "training", "config"} | FLOOR,
+    "sweeps": {"core", "objectives", "training", "config", "evaluation"} | FLOOR,  # pages of one look
     "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves
     "config": {"targets"} | FLOOR,
-    "cli": {"composition", "refusals"} | FLOOR,
+    "cli": {"composition", "refusals", "sweeps"} | FLOOR,
     "__init__": {"core", "lattice", "training"},
     "data": {"core", "masks"} | FLOOR,
 }

@@ -180,11 +180,8 @@ def test_what_the_task_refuses_is_one_line_too(call, tmp_path):
     def task(config):
         raise UserError("this pair\ncan't work")
 
-    for flags in ([], ["-m"]):
-        status, out, err, _ = call(*flags, "run_dir=a/b", task=task)
-        assert (status, err) == (2, "train.py: error: this pair can't work\n")
-        assert out == ("#0\n" if flags else "")
-        assert files(tmp_path) == []
+    assert call("run_dir=a/b", task=task)[:3] == (2, "", "train.py: error: this pair can't work\n")
+    assert files(tmp_path) == []
 
 
 def test_folders_that_were_there_or_are_in_use_stay(call, tmp_path):
@@ -256,6 +253,7 @@ def test_each_run_of_a_sweep_has_its_folder(call, tmp_path, given):
     assert [c["run_dir"] for c in ran] == [f"{sweep}/{k}" for k in range(4)]
     assert sweep == "mine" if given else sweep.startswith("outputs/")
     assert {path.name for path in (tmp_path / sweep).iterdir()} == {"0", "1", "2", "3", "multirun.yaml"}
+    assert {path.name for path in (tmp_path / sweep).glob("?/*")} == {"overrides.yaml"}
 
 
 def test_two_processes_in_one_second_have_two_folders(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from flows.evaluation.meaning import Row, number, rows
@@ -119,7 +119,7 @@ def page(
         steps: How to get here again.
     """
     table = rows(metrics)
-    return _render(
+    return render(
         "report.html.j2",
         name=name,
         summary=summary,
@@ -147,7 +147,7 @@ def comparison(
     keys = dict.fromkeys(key for table in tables.values() for key in table)
     meanings = {key: next(table[key].meaning for table in tables.values() if key in table) for key in keys}
     pictures = _pictures(figures)
-    return _render(
+    return render(
         "comparison.html.j2",
         name="Comparison",
         tables=tables,
@@ -168,11 +168,11 @@ def _pictures(figures: Mapping[str, Figure]) -> list[Picture]:
         kind, _, channel = (name, "", "") if name in TITLES else name.partition("_")
         title = ": ".join(filter(None, (TITLES.get(kind, kind), channel)))
         wide = bool(figure.get_figwidth() > 1.25 * WIDTH)
-        pictures.append(Picture(title, _svg(figure, title), CAPTIONS.get(kind, ""), wide))
+        pictures.append(Picture(title, svg(figure, title), CAPTIONS.get(kind, ""), wide))
     return pictures
 
 
-def _svg(figure: Figure, title: str) -> Markup:
+def svg(figure: Figure, title: str) -> Markup:
     """The figure as an element of the page, its text in the page's own colour, light or dark."""
     buffer = io.StringIO()
     silent = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # metadata would name outside vocabularies
@@ -198,9 +198,16 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _render(template: str, **given: Any) -> str:
+def render(template: str, package: str = "flows.evaluation", **given: Any) -> str:
+    """A page from a template, everything escaped that isn't marked as safe.
+
+    Args:
+        template: File in the package's `templates`, where it can build on those of this one.
+        package: Whose template it is.
+        given: What stands in it.
+    """
     environment = Environment(
-        loader=PackageLoader("flows.evaluation"),
+        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "flows.evaluation"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -16,6 +16,7 @@ from flows.errors import UserError
 from flows.files import write_whole
 
 _LOCK = ".lock"
+_NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
 _FREE = ("run_dir", "logger.", "runtime.device", "trainer.keep", "trusted_packages")
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
@@ -41,7 +42,7 @@ class Folder:
         Raises: UserError if anything else differs, naming every difference.
         """
         if not (self.path / "config.yaml").exists():
-            if self.path.is_dir() and any(entry.name != _LOCK for entry in self.path.iterdir()):
+            if self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir()):
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
         saved = self._read("config.yaml", yaml.safe_load)

@@ -1,0 +1,62 @@
+"""`python evaluate.py sweep=DIR`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from flows.config import check_keys
+from flows.errors import UserError
+from flows.sweeps.summary import Summary
+
+
+class _Given(TypedDict):
+    sweep: str
+    evaluate_missing: bool
+
+
+def put_together(
+    sweep: Any, evaluate_missing: Any, config: Mapping[str, Any], perform: Callable[[dict[str, Any]], None]
+) -> None:
+    """Write and print a sweep's summary.
+
+    Args:
+        sweep: The sweep's folder.
+        evaluate_missing: Whether to measure first the finished runs that haven't been since.
+        config: The other keys of `evaluate.py`, for these measurements.
+        perform: Does one.
+
+    Raises: UserError if it is no sweep's folder, or another task is asked for.
+    """
+    if sweep is None:
+        raise UserError("evaluate_missing=true: goes with sweep=DIR, a sweep's folder")
+    check_keys({"sweep": sweep, "evaluate_missing": evaluate_missing}, _Given)
+    others = {"task": "report", "run": "latest", "runs": None, "output": None}
+    for key, alone in others.items():
+        if config.get(key, alone) != alone:
+            raise UserError(
+                f"sweep={sweep}: goes without {key}={config[key]}; a sweep is put together, no more"
+            )
+    summary = Summary.of(Path(sweep))
+    if evaluate_missing:
+        _measure(summary, dict(config), perform)
+        summary = Summary.of(Path(sweep))
+    try:
+        folder = summary.write()
+    except OSError as error:
+        raise UserError(f"sweep={sweep}: its summary can't be written ({error.strerror})") from error
+    print(f"{summary}\n\nsummary: {folder}")
+    for line in summary.warnings():
+        print(f"warning: {line}", file=sys.stderr)
+
+
+def _measure(summary: Summary, config: dict[str, Any], perform: Callable[[dict[str, Any]], None]) -> None:
+    for run in summary.runs:
+        if run.done and (run.stale or not run.metrics):
+            print(f"#{run.name}", flush=True)
+            try:
+                perform({**config, "run": str(summary.sweep / run.name)})
+            except UserError as error:  # the others are measured all the same
+                print(f"warning: run {run.name}: {error}", file=sys.stderr)

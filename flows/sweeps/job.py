@@ -1,0 +1,61 @@
+"""What a job leaves in its folder besides its run: what it was told, and why it failed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from flows.files import write_whole
+
+OVERRIDES, ERROR = "overrides.yaml", "error.txt"
+_OURS = {OVERRIDES, ERROR, ".lock", "config.yaml", "run.json"}
+
+
+class Failure(NamedTuple):
+    """What a job gives back instead of nothing.
+
+    Args:
+        reason: One line.
+    """
+
+    reason: str
+
+
+def begin(folder: Path, overrides: Sequence[str]) -> None:
+    """Note what a job was told, and forget that it failed before: called first, by whatever runs it."""
+    if _ours(folder):
+        write_whole(folder / OVERRIDES, yaml.safe_dump(list(overrides)))
+        (folder / ERROR).unlink(missing_ok=True)
+
+
+def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure:
+    """Keep why a job failed in its folder: the reason alone, or above a bug's traceback.
+
+    Args:
+        folder: The job's own.
+        reason: One line.
+        bug: What was raised, if nobody was meant to read it.
+    """
+    detail = "" if bug is None else "\n" + "".join(traceback.format_exception(bug))
+    if _ours(folder):
+        write_whole(folder / ERROR, f"{reason}\n{detail}")
+    return Failure(reason)
+
+
+def told(number: int, overrides: Sequence[str]) -> str:
+    """A job as it is announced, without the folder, which is the whole sweep's.
+
+    >>> told(3, ["seed=1", "run_dir=outputs/widths"])
+    '#3 seed=1'
+    """
+    return " ".join([f"#{number}", *(each for each in overrides if not each.startswith("run_dir="))])
+
+
+def _ours(folder: Path) -> bool:
+    """Whether to write there: not beside the files of someone else."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return not names or bool(names & _OURS)
