@@ -7,10 +7,14 @@ from contextlib import contextmanager
 
 from hydra.core.plugins import Plugins
 
+from flows.sweeps.launcher import Batched
 from flows.sweeps.sweeper import Sweep
 
 # Hydra takes plugins from these two packages alone; ours stand in its table under names that lie there.
-OWN = {"hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep}
+OWN = {
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep,
+    "hydra_plugins.flowlab.Batched": Batched,
+}
 
 
 @contextmanager

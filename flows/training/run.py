@@ -69,6 +69,12 @@ class Run:
         return {name: player.net for name, player in self.players.items()}
 
     @property
+    def drops(self) -> bool:
+        """Whether a net draws anything itself."""
+        inner = (module for net in self.nets.values() for module in net.modules())
+        return any(isinstance(module, nn.Dropout) and module.p > 0 for module in inner)
+
+    @property
     def step(self) -> int:
         """Whole steps done."""
         return self.turn // len(self.objective.cycle)
@@ -123,7 +129,8 @@ class Run:
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
         own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
         own["generator"] = self.generator.get_state()
-        own["dropout"] = _process_generator(self.generator.device).get_state()
+        if self.drops:
+            own["dropout"] = _process_generator(self.generator.device).get_state()
         tensors = {name: player.state() for name, player in self.players.items()} | {"run": own}
         facts = {
             "turn": self.turn,
@@ -142,7 +149,8 @@ class Run:
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])
-            _process_generator(self.generator.device).set_state(own["dropout"])
+            if self.drops:
+                _process_generator(self.generator.device).set_state(own["dropout"])
         else:
             self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
             torch.manual_seed(self.generator.initial_seed())
