@@ -68,7 +68,10 @@ def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None])
                 opened[job] = session
             except Exception as error:
                 errors[job] = error
-        errors |= fit({job: session for job, session in opened.items() if not session.done})
+        try:
+            fit(opened, errors)
+        except Exception as error:  # of the batch, and so of all its runs
+            errors |= dict.fromkeys(opened.keys() - errors.keys(), error)
         for job in opened.keys() - errors.keys():
             try:
                 conclude(opened[job].outcome())
@@ -77,29 +80,40 @@ def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None])
     return errors
 
 
-def fit(sessions: Mapping[int, Session]) -> Errors:
-    """Train each to its own end, as `Trainer.fit` would alone, all in lockstep while they last."""
-    errors: Errors = {}
+def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
+    """Train each to its own end, as `Trainer.fit` would alone, all in lockstep while they last.
+
+    Compiled, the batch keeps its size to the end, and rows of runs that have ended are computed for nothing.
+
+    Args:
+        sessions: Opened ones of equal shape, by job.
+        errors: Takes why those that fail do.
+    """
+    active = {job: session for job, session in sessions.items() if not session.done}
     with ExitStack() as stack:
-        for place, session in enumerate(sessions.values()):
-            stack.enter_context(session.training())
+        steps = sum(session.run.steps for session in sessions.values())
+        compiled = any(session.runtime.compiles(steps) for session in sessions.values())
+        for place, session in enumerate(active.values()):
+            stack.enter_context(session.training(compiled))
             run = session.run
             stack.enter_context(session.monitor.progress(run.step, run.steps, shown=place == 0))
-        active = dict(sessions)
         while active:
-            together = Together([session.run for session in active.values()])
+            joined = sessions if compiled else active
+            together = Together([session.run for session in joined.values()], compiled)
+            places = {job: row for row, job in enumerate(joined)}
             going = active
-            while going.keys() == active.keys():
-                going = step(together, active, errors)
+            while going and (compiled or going.keys() == active.keys()):
+                going = step(together, {places[job]: job for job in going}, sessions, errors)
             active = going
-    return errors
 
 
-def step(together: Together, active: Mapping[int, Session], errors: Errors) -> dict[int, Session]:
-    """One step of all; those that go on."""
-    sessions = [*active.values()]
-    for _ in sessions[0].run.objective.cycle:
-        for session, (loss, logs) in zip(sessions, together.backward(), strict=True):
+def step(
+    together: Together, rows: Mapping[int, int], sessions: Mapping[int, Session], errors: Errors
+) -> dict[int, Session]:
+    """One step of the jobs that stand in these rows; those that go on."""
+    active = {job: sessions[job] for job in rows.values()}
+    for _ in range(len(together.runs[0].objective.cycle)):
+        for session, (loss, logs) in zip(active.values(), together.backward(rows), strict=True):
             session.trainer.end_turn(session.run, loss, logs)
     for job, session in active.items():
         try:

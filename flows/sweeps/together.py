@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import final
 
 import torch
@@ -11,7 +11,8 @@ from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flows.core import Batch
-from flows.training.gradient import State, gradient, state
+from flows.training.compiling import compile_step
+from flows.training.gradient import Gradient, State, gradient, state
 from flows.training.run import Run
 
 
@@ -25,9 +26,10 @@ class Together:
 
     Args:
         runs: Each with the same players of the same shapes, and the same player's turn.
+        compiled: Whether that pass is compiled, once, for this number of runs.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], compiled: bool = False) -> None:
         self.runs = runs
         self.weights = {name: _rows([run.players[name].weights for run in runs]) for name in runs[0].players}
         self.slopes = {name: torch.zeros_like(rows) for name, rows in self.weights.items()}
@@ -38,24 +40,28 @@ class Together:
         fixed = {name: torch.stack([own[name] for own in each]) for name in each[0]}
         self.state = State(self.weights, fixed, _scalars(runs))
         first = runs[0]
-        self.gradient = {
-            name: vmap(gradient(first.objective, name, first.nets), randomness="different")
-            for name in {*first.objective.cycle}
-        }
+        self.gradient: dict[str, Gradient] = {}
+        for name in {*first.objective.cycle}:
+            each = vmap(gradient(first.objective, name, first.nets), randomness="different")
+            self.gradient[name] = compile_step(each) if compiled else each
 
-    def backward(self) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
-        """Give each run's player its gradient; each run's loss () and what it logs."""
-        batches, noises = zip(*(run.prepare() for run in self.runs), strict=True)
-        player = self.runs[0].player
+    def backward(self, rows: Collection[int]) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
+        """Give the players of these runs their gradients; each one's loss () and what it logs.
+
+        The others are computed all the same, so that shapes stay, on what the first of these has drawn.
+        """
+        drawn = {row: self.runs[row].prepare() for row in rows}
+        first = next(iter(rows))
+        player = self.runs[first].player
+        all_drawn = [drawn.get(row, drawn[first]) for row in range(len(self.runs))]
+        batches, noises = zip(*all_drawn, strict=True)
         noise = {name: torch.stack([own[name] for own in noises]) for name in noises[0]}
         with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
             slopes, (losses, logs) = self.gradient[player](self.state, _stacked(batches), noise)
         self.slopes[player].copy_(slopes)
         split = {name: values.unbind() for name, values in logs.items()}
-        return [
-            (loss, {name: values[row] for name, values in split.items()})
-            for row, loss in enumerate(losses.unbind())
-        ]
+        each = losses.unbind()
+        return [(each[row], {name: values[row] for name, values in split.items()}) for row in rows]
 
 
 def _rows(vectors: Sequence[Tensor]) -> Tensor:

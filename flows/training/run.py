@@ -14,6 +14,8 @@ from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.objectives.objective import Noise
 from flows.training.checkpoint import Checkpoint
+from flows.training.compiling import compile_step
+from flows.training.gradient import Gradient, gradient, state
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
 from flows.training.stream import Stream
@@ -61,6 +63,7 @@ class Run:
         self.turn = 0
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
+        self.compiled: dict[str, Gradient] = {}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -88,6 +91,23 @@ class Run:
         """What the next turn needs: a batch, and what its objective draws."""
         batch = self.draw()
         return batch, self.objective.noise(self.player, self.nets, batch, self.generator)
+
+    def backward(self, batch: Batch, noise: Noise) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Give the player its gradient; its loss () and what it logs."""
+        if self.compiled:
+            given = {name: value for name, value in batch._asdict().items() if value is not None}
+            slope, found = self.compiled[self.player](self._tensors, given, noise)
+            self.players[self.player].gradient.copy_(slope)
+            return found
+        loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
+        self.players[self.player].backward(loss)
+        return loss, logs
+
+    def compile(self) -> None:
+        """From now on gradients come from one compiled graph a player; the first turn of each builds it."""
+        self._tensors = state(self.players)
+        for name in {*self.objective.cycle}:
+            self.compiled[name] = compile_step(gradient(self.objective, name, self.nets))
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""

@@ -30,7 +30,10 @@ def carry_out(session: Session) -> Outcome:
     """
     with session.opened():
         if not session.done:
-            with session.training():
+            compiled = session.runtime.compiles(session.run.steps)
+            with session.training(compiled):
+                if compiled:
+                    session.run.compile()
                 session.trainer.fit(session.run, session.validation, session.monitor)
         return session.outcome()
 
@@ -93,9 +96,9 @@ class Session:
             yield
 
     @contextmanager
-    def training(self) -> Iterator[None]:
+    def training(self, compiled: bool) -> Iterator[None]:
         """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands."""
-        known = {"seed": self.config["seed"], "data_hash": self.data_hash}
+        known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
         self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.step)

@@ -174,9 +174,7 @@ class Trainer:
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
         batch, noise = run.prepare()
-        loss, logs = self.objective.loss(run.player, run.nets, batch, noise)
-        run.players[run.player].backward(loss)
-        self.end_turn(run, loss, logs)
+        self.end_turn(run, *run.backward(batch, noise))
 
     def end_turn(self, run: Run, loss: Tensor, logs: Mapping[str, Tensor]) -> None:
         """Move the player along its gradient, which is there already, and count."""

@@ -74,10 +74,10 @@ def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, m
     together(tmp_path / "whole", *MEMBERS)
     step = batched.step
 
-    def interrupted(joined, active, errors):
+    def interrupted(joined, *rest):
         if joined.runs[0].step == 17:
             raise KeyboardInterrupt
-        return step(joined, active, errors)
+        return step(joined, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(batched, "step", interrupted)
@@ -114,9 +114,9 @@ def test_what_differs_in_shape_trains_apart(tmp_path):
     shapes = []
 
     class Spy(batched.Together):  # pyright: ignore[reportGeneralTypeIssues] - final, but not for a spy
-        def __init__(self, runs):
+        def __init__(self, runs, *rest):
             shapes.append(len(runs))
-            super().__init__(runs)
+            super().__init__(runs, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batched, "Together", Spy)

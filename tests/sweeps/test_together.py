@@ -91,7 +91,7 @@ def alone(members: list[tuple[Trainer, Run]], turns: int) -> None:
 def together(members: list[tuple[Trainer, Run]], turns: int) -> None:
     joined = Together([run for _, run in members])
     for _ in range(turns):
-        for (trainer, run), found in zip(members, joined.backward(), strict=True):
+        for (trainer, run), found in zip(members, joined.backward(range(len(members))), strict=True):
             trainer.end_turn(run, *found)
 
 
