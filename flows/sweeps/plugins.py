@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.core.plugins import Plugins
 
+from flows.sweeps.processes import Processes
 from flows.sweeps.sweeper import Sweep
 
 # Hydra takes plugins from these two packages alone; ours stand in its table under names that lie there.
-OWN = {"hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep}
+OWN: dict[str, Any] = {
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep,
+    "hydra_plugins.flowlab.Processes": Processes,
+}
 
 
 @contextmanager
