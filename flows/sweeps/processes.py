@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, TypedDict, final
+from typing import TYPE_CHECKING, Any, final
 
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
@@ -34,9 +34,9 @@ class Processes(Elsewhere):
     """
 
     def schema(self) -> type:
-        from flows.types import PositiveInt
+        from flows.sweeps.options import ProcessesOptions
 
-        return TypedDict("Options", {"n_jobs": PositiveInt | None})
+        return ProcessesOptions
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
         from joblib import cpu_count
