@@ -127,14 +127,14 @@ class _Program:
         name = told(job.job.num, overrides)
         try:
             begin(folder, overrides)
-            print(name, flush=True)
+            print(f"{name}\n", end="", flush=True)  # in one piece, where other jobs speak too
             self.perform(self.plain(config) | {"run_dir": str(folder)})
         except BrokenPipeError:
             raise
         except Exception as error:
             told_to_users = _told_to_users(error)
             reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
-            print(f"{_name()}: error: {name}: {reason}", file=sys.stderr)
+            print(f"{_name()}: error: {name}: {reason}\n", end="", file=sys.stderr)
             if self.full_errors or not told_to_users:
                 traceback.print_exception(error)
             return fail(folder, reason, None if told_to_users else error)
