@@ -7,7 +7,6 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, final
 
 from flows.sweeps.elsewhere import Job, perform
@@ -72,6 +71,8 @@ class _Team:
 
     def do(self, jobs: Sequence[Job]) -> list[Failure | None]:
         """Give each worker the next job when it has done one."""
+        from concurrent.futures.process import BrokenProcessPool  # here, for --help shouldn't wait for it
+
         waiting, idle = deque(range(len(jobs))), deque(range(len(self.workers)))
         results: dict[int, Failure | None] = {}
         while waiting or self.busy:
