@@ -351,7 +351,7 @@ FAULTS = {
         "tests/sweeps/test_launchers.py::test_an_interrupt_ends_all_processes",
     ),
     "a launcher's options unchecked": Fault(
-        "flows/sweeps/launcher.py",
+        "flows/sweeps/outside.py",
         "check_keys(self.options, self.schema())",
         "pass",
         "tests/sweeps/test_launchers.py::test_a_wrong_option_is_one_line_and_runs_nothing",

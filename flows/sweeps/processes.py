@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
-from flows.sweeps.launcher import Elsewhere
+from flows.sweeps.outside import Elsewhere
 
 if TYPE_CHECKING:
     from joblib.externals.loky import ProcessPoolExecutor

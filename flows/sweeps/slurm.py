@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from flows.errors import UserError
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
-from flows.sweeps.launcher import Elsewhere
+from flows.sweeps.outside import Elsewhere
 
 _ROOT = Path(__file__).parents[2]
 
