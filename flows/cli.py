@@ -160,14 +160,14 @@ class _Program:
     def begun(self, job: Job, config: DictConfig) -> dict[str, Any]:
         """What a job is told, once it has been announced."""
         begin(job.folder, job.overrides)
-        print(job.name, flush=True)
+        print(f"{job.name}\n", end="", flush=True)  # in one piece, where other jobs speak too
         return self.plain(config) | {"run_dir": str(job.folder)}
 
     def failed(self, job: Job, error: Exception) -> Failure:
         """Say why a job failed, here and in its folder."""
         told_to_users = _told_to_users(error)
         reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
-        print(f"{_name()}: error: {job.name}: {reason}", file=sys.stderr)
+        print(f"{_name()}: error: {job.name}: {reason}\n", end="", file=sys.stderr)
         if self.full_errors or not told_to_users:
             traceback.print_exception(error)
         return fail(job.folder, reason, None if told_to_users else error)

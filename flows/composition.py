@@ -18,6 +18,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -148,6 +149,9 @@ def _check_hydra(config: DictConfig) -> None:
             raise UserError(f"hydra.{key}: {why}")
     for key in ("launcher", "sweeper"):
         plugin: Any = OmegaConf.to_container(config.hydra[key], resolve=True)
+        target = plugin.get("_target_") if isinstance(plugin, dict) else None
+        if target not in Plugins.instance().class_name_to_class:
+            raise UserError(f"hydra.{key}._target_={target}: none of Hydra's plugins")
         if any(map(_names_target, plugin.values())):
             raise UserError(f"hydra.{key}: a _target_ inside it is not allowed")
 

@@ -102,7 +102,9 @@ def toured(tmp_path_factory):
 def test_the_readme_can_be_followed(toured):
     facts = json.loads((toured / "outputs/first/run.json").read_text())
     assert (facts["step"], facts["status"]) == (6, "finished")  # three steps, then a larger budget
-    assert {path.name for path in (toured / "outputs/widths").iterdir()} == {*"0123", "multirun.yaml"}
+    for name in ("widths", "rates"):
+        left = {path.name for path in (toured / "outputs" / name).iterdir()}
+        assert left == {*"0123", "multirun.yaml", "summary"}
     assert len((toured / "scored.csv").read_text().splitlines()) == 5001
 
 

@@ -326,6 +326,48 @@ FAULTS = {
         "source.take(places.flip(0)).context",
         "tests/evaluation/test_members.py::test_members_are_draws_under_each_cases_own_context",
     ),
+    "a bug ends a sweep": Fault(
+        "flows/cli.py",
+        "return fail(folder, reason, None if told_to_users else error)",
+        "raise",
+        "tests/sweeps/test_failures.py::test_the_others_go_on_and_the_status_is_1",
+    ),
+    "an old failure is kept": Fault(
+        "flows/sweeps/job.py",
+        "(folder / ERROR).unlink(missing_ok=True)",
+        "pass",
+        "tests/sweeps/test_failures.py::test_a_job_that_is_mended_has_failed_no_more",
+    ),
+    "a dead process ends a sweep": Fault(
+        "flows/sweeps/processes.py",
+        "except BrokenProcessPool:",
+        "except ZeroDivisionError:",
+        "tests/sweeps/test_launchers.py::test_a_job_that_fails_or_dies_fails_alone",
+    ),
+    "Ctrl-C isn't passed on": Fault(
+        "flows/sweeps/processes.py",
+        "os.kill(process, signal.SIGINT)",
+        "pass",
+        "tests/sweeps/test_launchers.py::test_an_interrupt_ends_all_processes",
+    ),
+    "a launcher's options unchecked": Fault(
+        "flows/sweeps/outside.py",
+        "check_keys(self.options, self.schema())",
+        "pass",
+        "tests/sweeps/test_launchers.py::test_a_wrong_option_is_one_line_and_runs_nothing",
+    ),
+    "failed runs in the means": Fault(
+        "flows/sweeps/record.py",
+        "return not self.error and self.status in DONE",
+        "return self.score is not None",
+        "tests/sweeps/test_summary.py::test_settings_are_means_over_seeds_best_first",
+    ),
+    "a sweep's page unescaped": Fault(
+        "flows/evaluation/report.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/sweeps/test_summary.py::test_what_files_say_is_escaped",
+    ),
 }
 
 COPIED = ("flows", "data", "conf", "tests", "train.py", "evaluate.py", "pyproject.toml")
@@ -349,8 +391,8 @@ def passes(folder: Path, *tests: str) -> bool:
 
 
 def marked(name):
-    """Mathematics and training are tried each time; data and judges are slow tests: a fault takes seconds."""
-    judged = FAULTS[name].file.startswith(("data/", "flows/evaluation/"))
+    """Mathematics and training are tried each time; all else are slow tests: a fault takes seconds."""
+    judged = FAULTS[name].file.startswith(("data/", "flows/cli", "flows/evaluation/", "flows/sweeps/"))
     return pytest.param(name, marks=pytest.mark.slow if judged else ())
 
 

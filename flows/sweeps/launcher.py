@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import open_dict
 
-from flows.errors import UserError
+from flows.sweeps.told import Told
 
 
 @final
-class Batched(Launcher):
+class Batched(Told):
     """Hands all jobs of a sweep to the program at once, which trains together what can be.
 
     Args:
         size: Most runs in one batch.
     """
 
-    def __init__(self, size: int = 64) -> None:
-        if size < 1:
-            raise UserError(f"hydra.launcher.size={size}: expected 1 or more")
-        self.size = size
+    def schema(self) -> type:
+        from flows.sweeps.options import BatchedOptions
 
-    def setup(self, *, hydra_context: HydraContext, task_function: Any, config: DictConfig) -> None:
-        self.context, self.task, self.config = hydra_context, task_function, config
+        return BatchedOptions
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -41,5 +36,7 @@ class Batched(Launcher):
             jobs.append(job)
         return [
             JobReturn(overrides=list(overrides), _return_value=value, status=JobStatus.COMPLETED)
-            for overrides, value in zip(job_overrides, self.task.together(jobs, self.size), strict=True)
+            for overrides, value in zip(
+                job_overrides, self.task.together(jobs, self.options.get("size", 64)), strict=True
+            )
         ]

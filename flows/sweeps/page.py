@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TOLD = ("floor", "floor_99", "exact", "train", "climatology", "interpolation")
+_COUNTS = ("test_points", "cases")
 _CAPTION = (
     "Best validation of every run that finished, grey, over each key that was swept; in blue mean ± standard "
     "error of the runs that share a value, whatever else they were told."
@@ -45,7 +46,7 @@ def page(
         warnings: What a reader must know first.
     """
     metrics = metrics_of([run for setting in settings for run in setting.done])
-    single = [metric for metric in metrics if owner(metric, metrics) is None]
+    single = [metric for metric in metrics if owner(metric, metrics) is None and metric not in _COUNTS]
     title = f"{score}, by what was swept"
     lines = [_run(run, values) for run, values in zip(runs, told, strict=True)]
     return render(

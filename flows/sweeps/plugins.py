@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hydra.core.plugins import Plugins
 
 from flows.sweeps.launcher import Batched
+from flows.sweeps.processes import Processes
+from flows.sweeps.slurm import Slurm
 from flows.sweeps.sweeper import Sweep
 
 # Hydra takes plugins from these two packages alone; ours stand in its table under names that lie there.
-OWN = {
+OWN: dict[str, Any] = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep,
     "hydra_plugins.flowlab.Batched": Batched,
+    "hydra_plugins.flowlab.Processes": Processes,
+    "hydra_plugins.flowlab.Slurm": Slurm,
 }
 
 

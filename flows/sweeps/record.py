@@ -89,7 +89,7 @@ def record(folder: Path, name: str) -> Record:
     return Record(
         name,
         _told(folder / OVERRIDES),
-        dict(flat(_mapping(folder / "config.yaml", yaml.safe_load))),
+        _flat(folder / "config.yaml"),
         status,
         error,
         _best(folder / "metrics.csv"),
@@ -126,6 +126,18 @@ def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
+def _flat(path: Path) -> dict[str, Any]:
+    try:
+        return dict(flat(_named(_mapping(path, yaml.safe_load))))
+    except RecursionError:  # it refers to itself
+        return {}
+
+
+def _named(node: Any) -> Any:
+    """The same, with text for keys."""
+    return {str(key): _named(value) for key, value in node.items()} if isinstance(node, dict) else node
+
+
 def _error(path: Path) -> str:
     try:
         return next(iter(path.read_text().splitlines()), "") or "no reason given"
@@ -139,7 +151,7 @@ def _best(path: Path) -> tuple[str, float] | None:
         rows = table.read(path)
     except (OSError, ValueError, csv.Error):
         return None
-    name = next((name for name in (rows[0] if rows else ()) if name.startswith("val_")), None)
+    name = next((name for name in (rows[0] if rows else ()) if str(name).startswith("val_")), None)
     values = [_number(row[name]) for row in rows] if name else []
     there = [value for value in values if value is not None]
     return (str(name), min(there)) if there else None

@@ -34,7 +34,11 @@ def compile_step(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*given: Any) -> Any:
         try:
             return compiled(*given)
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except Exception as error:
+            from torch._dynamo.exc import TorchDynamoException  # heavy; compiling has loaded it anyhow
+
+            if not isinstance(error, TorchDynamoException):
+                raise
             reason = " ".join(str(error).split("\n\n")[0].split())
             raise UserError(
                 f"runtime.compile: this step can't be compiled ({reason}); use runtime.compile=false"

@@ -45,9 +45,9 @@ class Runtime:
 
     def compiles(self, steps: int) -> bool:
         """Whether this many steps are to be compiled ones."""
-        if self.compile == "auto":
-            return steps >= ENOUGH and has_compiler(self.device)
-        return self.compile
+        if isinstance(self.compile, bool):
+            return self.compile
+        return steps >= ENOUGH and has_compiler(self.device)
 
     def enter(self) -> None:
         """Apply what is global to the process."""

@@ -1,0 +1,88 @@
+"""One job in another process: composed there anew, as Hydra's own launcher does it here."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra import version
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from flows.sweeps.job import Failure, fail, told
+
+
+class Job(NamedTuple):
+    """All that another process has to know.
+
+    Args:
+        number: Its place in the sweep, and its folder's name.
+        overrides: What tells it from others.
+        config: The whole sweep's.
+        context: Hydra's, with the loader.
+        task: What to do with the job's configuration.
+        argv: The command, which a run notes.
+        base: The version of Hydra whose ways are kept to.
+    """
+
+    number: int
+    overrides: Sequence[str]
+    config: DictConfig
+    context: HydraContext
+    task: TaskFunction
+    argv: Sequence[str]
+    base: str
+
+    def compose(self) -> DictConfig:
+        """Its configuration."""
+        config = self.context.config_loader.load_sweep_config(self.config, list(self.overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = self.number
+        return config
+
+    def lost(self, reason: str) -> Failure:
+        """Say so in its folder where its process no longer can."""
+        sweep = self.compose().hydra.sweep
+        print(
+            f"{Path(sys.argv[0]).name}: error: {told(self.number, self.overrides)}: {reason}", file=sys.stderr
+        )
+        return fail(Path(sweep.dir, sweep.subdir), reason)
+
+    def returned(self, value: Failure | None) -> JobReturn:
+        """What Hydra expects of a launcher."""
+        done = JobReturn(overrides=self.overrides, status=JobStatus.COMPLETED)
+        done.return_value = value
+        return done
+
+
+def perform(job: Job) -> Failure | None:
+    """Do a job here; called in its process.
+
+    Raises: BrokenPipeError if nobody reads what it prints.
+    """
+    from flows.sweeps.plugins import known  # which names the launchers, which call this
+
+    sys.argv = [*job.argv]
+    version.setbase(job.base)
+    setup_globals()
+    try:
+        with known():
+            done = run_job(
+                task_function=job.task,
+                config=job.compose(),
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+                hydra_context=job.context,
+            )
+        if done.status == JobStatus.FAILED:
+            raise done._return_value
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # before the task, which gives its own back
+        traceback.print_exception(error)
+        return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return done.return_value

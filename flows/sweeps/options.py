@@ -1,0 +1,31 @@
+"""What each launcher can be told, checked before the first job."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from pydantic import Field
+
+from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
+
+Word = Annotated[str, Field(pattern=r"^[\w.,:@&|*/+-]+$")]  # it will stand in a script
+
+
+class BatchedOptions(TypedDict, total=False):
+    size: PositiveInt
+
+
+class ProcessesOptions(TypedDict, total=False):
+    n_jobs: PositiveInt | None
+
+
+class SlurmOptions(TypedDict, total=False):
+    partition: Word | None
+    account: Word | None
+    qos: Word | None
+    constraint: Word | None
+    minutes: PositiveInt
+    cpus: PositiveInt | None
+    gpus: NonNegativeInt | None
+    memory_gb: PositiveFloat | None
+    array_parallelism: PositiveInt

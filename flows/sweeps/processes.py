@@ -1,0 +1,110 @@
+"""`hydra/launcher=processes`: jobs beside each other on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Any, final
+
+from flows.sweeps.elsewhere import Job, perform
+from flows.sweeps.job import Failure
+from flows.sweeps.outside import Elsewhere
+
+if TYPE_CHECKING:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+_DIED = "its process died, perhaps for want of memory (hydra.launcher.n_jobs=1 needs least)"
+_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_HEED, _STOP = 3.0, 20.0  # seconds to wait for jobs that Ctrl-C has reached, and for those told by us
+
+
+@final
+class Processes(Elsewhere):
+    """Each job in a process that does one after another, so that torch is imported once in each.
+
+    One that dies fails its job alone, and another takes its place. Each may use as many threads as it has
+    cores to itself.
+
+    Args:
+        n_jobs: How many at once; by default one for each core, or for each `runtime.threads` of them.
+    """
+
+    def schema(self) -> type:
+        from flows.sweeps.options import ProcessesOptions
+
+        return ProcessesOptions
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
+        from joblib import cpu_count
+
+        cores = cpu_count()
+        threads = self.config.get("runtime", {}).get("threads") or 1
+        asked: Any = self.options.get("n_jobs")
+        count = min(asked or max(1, cores // threads), len(jobs))
+        team = _Team(count, max(1, cores // count))
+        try:
+            results = team.do(jobs)
+        except BaseException:
+            team.interrupt()
+            team.dismiss(now=True)
+            raise
+        team.dismiss()
+        return results
+
+
+class _Team:
+    """Some processes, and which job each of them does.
+
+    Args:
+        count: How many.
+        threads: That each may use, where the environment doesn't say.
+    """
+
+    def __init__(self, count: int, threads: int) -> None:
+        self.environment = {name: os.environ.get(name, str(threads)) for name in _CAPS}
+        self.environment["TQDM_DISABLE"] = "1"  # bars of several would overwrite each other
+        self.workers = [self._worker() for _ in range(count)]
+        self.busy: dict[Future[Any], tuple[int, int]] = {}  # by what will be given back: job and worker
+
+    def do(self, jobs: Sequence[Job]) -> list[Failure | None]:
+        """Give each worker the next job when it has done one."""
+        from concurrent.futures.process import BrokenProcessPool  # here, for --help shouldn't wait for it
+
+        waiting, idle = deque(range(len(jobs))), deque(range(len(self.workers)))
+        results: dict[int, Failure | None] = {}
+        while waiting or self.busy:
+            while waiting and idle:
+                job, worker = waiting.popleft(), idle.popleft()
+                self.busy[self.workers[worker].submit(perform, jobs[job])] = job, worker
+            for future in wait(self.busy, return_when=FIRST_COMPLETED).done:
+                job, worker = self.busy.pop(future)
+                try:
+                    results[job] = future.result()
+                except BrokenProcessPool:
+                    results[job] = jobs[job].lost(_DIED)
+                    self.workers[worker] = self._worker()
+                idle.append(worker)
+        return [results[job] for job in range(len(jobs))]
+
+    def interrupt(self) -> None:
+        """Let jobs end as Ctrl-C ends them: the terminal has told them too, unless we alone were told."""
+        wait(self.busy, timeout=_HEED)
+        for future, (_, worker) in self.busy.items():
+            if not future.done():
+                for process in list(self.workers[worker]._processes):
+                    os.kill(process, signal.SIGINT)
+        wait(self.busy, timeout=_STOP)
+
+    def dismiss(self, now: bool = False) -> None:
+        """End all processes, at once or when they have done what they do."""
+        for worker in self.workers:
+            worker.shutdown(kill_workers=now)
+
+    def _worker(self) -> ProcessPoolExecutor:
+        """A process, started by its first job."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        return ProcessPoolExecutor(max_workers=1, env=self.environment)

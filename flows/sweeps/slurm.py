@@ -1,0 +1,99 @@
+"""`hydra/launcher=slurm`: a job of the cluster for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from flows.errors import UserError
+from flows.sweeps.elsewhere import Job, perform
+from flows.sweeps.job import Failure
+from flows.sweeps.outside import Elsewhere
+
+_ROOT = Path(__file__).parents[2]
+
+
+@final
+class Slurm(Elsewhere):
+    """Hand all jobs to Slurm as an array, wait for them, and cancel them if nobody waits any more.
+
+    No option takes a command: a file of options can be anyone's, and would run it.
+
+    Args:
+        partition, account, qos, constraint: As sbatch takes them; null for the cluster's defaults.
+        minutes: Until Slurm ends a job, which the same command then carries on.
+        cpus, gpus, memory_gb: Of one job; null for the cluster's defaults.
+        array_parallelism: Most jobs at once.
+
+    Raises: UserError where there is no Slurm.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if shutil.which("sbatch") is None or shutil.which("srun") is None:
+            raise UserError("hydra/launcher=slurm: no sbatch and srun here; use hydra/launcher=processes")
+        if not str(config.hydra.sweep.dir).isprintable():  # it stands in the script that sbatch runs
+            raise UserError("run_dir: Slurm can't take a name with line breaks")
+
+    def schema(self) -> type:
+        from flows.sweeps.options import SlurmOptions
+
+        return SlurmOptions
+
+    def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
+        import submitit
+
+        folder = Path(str(self.config.hydra.sweep.dir)).absolute() / ".submitit"
+        executor = submitit.AutoExecutor(folder / "%j", cluster="slurm")
+        executor.update_parameters(**_parameters(self.options))
+        with _importable(), executor.batch():
+            handed = [executor.submit(perform, job) for job in jobs]
+        try:
+            return [_outcome(job, each, folder) for job, each in zip(jobs, handed, strict=True)]
+        except BaseException:
+            for each in handed:
+                each.cancel()
+            raise
+
+
+def _parameters(options: dict[str, Any]) -> dict[str, Any]:
+    """Ours by submitit's names, without those that are left to the cluster."""
+    names = {
+        "minutes": "timeout_min",
+        "cpus": "cpus_per_task",
+        "gpus": "gpus_per_node",
+        "memory_gb": "mem_gb",
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    return {"name": "flowlab"} | {names.get(key, f"slurm_{key}"): value for key, value in given.items()}
+
+
+@contextmanager
+def _importable() -> Iterator[None]:
+    """Meanwhile jobs take on an environment that finds this project, wherever they are handed in."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), before)))
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
+def _outcome(job: Job, handed: Any, folder: Path) -> Failure | None:
+    """What a job gave back; a failure if Slurm ended it."""
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    try:
+        return handed.result()
+    except (FailedJobError, UncompletedJobError):
+        log = folder / str(handed.job_id)
+        return job.lost(f"Slurm's job {handed.job_id} ended before it was done ({handed.state}); see {log}")
