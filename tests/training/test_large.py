@@ -57,8 +57,8 @@ class Counted:
     def to(self, device, dtype):
         return self
 
-    def order(self, batch_size, generator):
-        return self.source.order(batch_size, generator)
+    def order(self, batch_size, generator, taken=0):
+        return self.source.order(batch_size, generator, taken)
 
     def take(self, index):
         batch = self.source.take(index)
