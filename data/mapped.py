@@ -13,7 +13,8 @@ from data.shuffle import shuffled
 from flows.core import Batch
 
 RUN, FEWEST = 2**16, 1000  # bytes of neighbouring rows read at once, but no less than a thousandth of a file
-WINDOW = 2**25  # bytes of the runs that a window of an epoch is made of
+WINDOW = 2**26  # most bytes of a window of an epoch, shuffled
+NUMBER, INDICES = 8, 3  # bytes of a number, and how many of them a row's place in the shuffle takes
 
 
 @final
@@ -29,7 +30,7 @@ class Mapped:
         features: How many of them are x.
         runs: Numbers of the runs that belong to this source, rising (R,).
         size: Rows of a run; the file's last may have less.
-        window: Bytes of a window in the file.
+        window: Most bytes of a window of an epoch, in float64.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class Mapped:
         self.runs, self.size, self.window = runs, size, window
         self.device, self.dtype = torch.device("cpu"), torch.float64
         self.sizes = (len(file) - runs * size).clamp(max=size)
-        self.together = max(1, window // (size * file.row_bytes))
+        self.together = max(1, window // (size * NUMBER * (len(columns) + INDICES)))
         self._slots = min(2 * self.together, len(runs))
         self._slot = torch.full_like(runs, -1)  # where a run is held
         self._held: list[int] = []  # which run each slot holds, and in which the next is put
         self._next = 0
-        self._rows = torch.empty(0)
+        self._rows = torch.empty(0, len(columns))
 
     def __len__(self) -> int:
         return int(self.sizes.sum())
@@ -97,12 +98,14 @@ class Mapped:
             self._rows = torch.empty(self._slots * self.size, len(self.columns), dtype=self.dtype)
             self._held = [-1] * self._slots
         while len(lacking := runs[self._slot[runs] < 0]):
-            for run in lacking.tolist():
+            starts, sizes = self.runs[lacking] * self.size, self.sizes[lacking]
+            for start, stop in zip(starts.tolist(), (starts + sizes).tolist(), strict=True):
+                self.file.expect(start, stop)  # far from each other, so that waiting for each would take long
+            for run, start, size in zip(lacking.tolist(), starts.tolist(), sizes.tolist(), strict=True):
                 slot, self._next = self._next, (self._next + 1) % self._slots
                 if self._held[slot] >= 0:
                     self._slot[self._held[slot]] = -1
                 self._held[slot], self._slot[run] = run, slot
-                start, size = int(self.runs[run]) * self.size, int(self.sizes[run])
                 self._rows[slot * self.size : slot * self.size + size] = self._read(start, start + size)
 
     def _between(self, start: int, stop: int) -> Tensor:
@@ -122,7 +125,7 @@ class Mapped:
 
     def _read(self, start: int, stop: int) -> Tensor:
         """Rows of the file (stop - start, columns)."""
-        return torch.from_numpy(self.file.read(start, stop, self.columns)).T
+        return torch.from_numpy(self.file.read(start, stop, self.columns))
 
 
 def run_size(rows: int, row_bytes: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -29,7 +30,7 @@ class Npy:
     ...     np.save(Path(folder, "t.npy"), np.zeros((5, 2), np.float32))
     ...     file = Npy(Path(folder, "t.npy"))
     ...     file.names, file.dtypes, len(file), file.read(1, 4, [0]).shape
-    (('x0', 'x1'), ('float32', 'float32'), 5, (1, 3))
+    (('x0', 'x1'), ('float32', 'float32'), 5, (3, 1))
     """
 
     def __init__(self, path: Path, names: Sequence[str] | None = None) -> None:
@@ -60,6 +61,8 @@ class Npy:
                     "dataset.mapped=false reads it whole"
                 )
         self.dtypes = tuple(kind.name for kind in kinds)
+        with path.open("rb") as opened:
+            self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)  # for `expect`, never read
 
     def __len__(self) -> int:
         return self._rows
@@ -69,8 +72,14 @@ class Npy:
         """What one row takes in the file."""
         return self._dtype.itemsize * int(np.prod(self._columns))
 
+    def expect(self, start: int, stop: int) -> None:
+        """Have the system fetch rows that will be read soon, many at once, instead of each as it is read."""
+        begin, end = (self._offset + row * self.row_bytes for row in (start, stop))
+        begin -= begin % mmap.PAGESIZE
+        self._map.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+
     def read(self, start: int, stop: int, columns: Sequence[int]) -> np.ndarray:
-        """Rows start, …, stop - 1 of some columns, float64 (columns, rows).
+        """Rows start, …, stop - 1 of some columns, float64 (rows, columns).
 
         Raises: UserError if they are no longer there.
         """
@@ -79,9 +88,10 @@ class Npy:
             rows = np.memmap(self.path, self._dtype, "r", offset, shape)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path}: row {stop} can't be read any more ({error})") from None
-        if self._columns:
-            return np.asarray(rows.T[list(columns)], dtype=np.float64, order="C")
-        return np.stack([rows[self.names[column]].astype(np.float64) for column in columns])
+        if not self._columns:
+            return np.stack([rows[self.names[column]].astype(np.float64) for column in columns], axis=1)
+        every = [*columns] == [*range(len(self.names))]
+        return (rows if every else rows[:, [*columns]]).astype(np.float64)
 
 
 def checked(names: Sequence[str] | None, width: int, path: Path) -> Sequence[str] | None:

@@ -25,7 +25,7 @@ def scan(file: Npy, columns: Sequence[int]) -> tuple[dict[str, Extent], list[lis
     found: list[Extent] = []
     alike: list[list[int]] = [[*range(len(columns))]]  # until a row tells them apart
     for start in range(0, len(file), step):
-        block = file.read(start, min(start + step, len(file)), columns)
+        block = np.ascontiguousarray(file.read(start, min(start + step, len(file)), columns).T)
         _check_finite(block, file, columns, start)
         here = [Extent.of(values, start) for values in block]
         found = [a | b for a, b in zip(found, here, strict=True)] if found else here

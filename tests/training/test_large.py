@@ -16,7 +16,7 @@ import zoo
 from data.cases import Cases
 from data.memory import InMemory
 from flows.training import fingerprint as hashing
-from flows.training import trainer, validation
+from flows.training import thinned, trainer, validation
 
 SHORT = (
     "logger=csv",
@@ -88,7 +88,7 @@ def test_units_are_fitted_to_a_bounded_even_part(monkeypatch):
     source = Counted(InMemory(torch.arange(100.0)[:, None].expand(-1, 2)))
     spec = small.dataset().spec
     assert len(trainer._examples(source, spec, torch.float32, 0).x) == 100
-    monkeypatch.setattr(trainer, "_ENOUGH", 20)
+    monkeypatch.setattr(thinned, "NUMBERS", 20)
     x = trainer._examples(source, spec, torch.float32, 0).x
     assert x[:, 0].tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
     assert source.sizes == [100, 10]
