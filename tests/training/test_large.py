@@ -125,9 +125,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def peak(path, run):
+def peak(run, *overrides):
     """Largest memory of a training process, in bytes."""
-    command = [sys.executable, "-c", MEASURE, str(run), *arguments(path)]
+    command = [sys.executable, "-c", MEASURE, str(run), *overrides]
     done = subprocess.run(command, cwd=zoo.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[-1]) * 1024
@@ -137,7 +137,31 @@ def peak(path, run):
 def test_two_gigabytes_are_trained_on_within_one_and_a_half(tmp_path):
     large = write(tmp_path / "large.nc", 2**17, 64)
     assert large.stat().st_size > 2e9
-    own = peak(write(tmp_path / "small.nc", 100, 64), tmp_path / "small")
-    above = peak(large, tmp_path / "large") - own
+    own = peak(tmp_path / "small", *arguments(write(tmp_path / "small.nc", 100, 64)))
+    above = peak(tmp_path / "large", *arguments(large)) - own
     print(f"{above / 1e9:.2f} GB above {own / 1e9:.2f} GB")
     assert above < 1.5e9
+
+
+def rows(path, count, block=10**6):
+    """A file of rows of five float32, written a block at a time."""
+    generator = np.random.default_rng(0)
+    np.lib.format.open_memmap(path, "w+", np.float32, (count, 5))
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - count * 20)
+        for start in range(0, count, block):
+            file.write(generator.standard_normal((min(block, count - start), 5), np.float32).tobytes())
+    return path
+
+
+@pytest.mark.slow
+def test_a_hundred_million_rows_are_trained_on_within_one(tmp_path):
+    """From the look through the file to the last figures, and carried on in the middle of an epoch."""
+    table = ("dataset=table", *SHORT, "trainer.max_steps=6", "logger.figures=1")
+    large = rows(tmp_path / "large.npy", 10**8)
+    own = peak(tmp_path / "small", *table, f"dataset.path={rows(tmp_path / 'small.npy', 10**4)}")
+    first = peak(tmp_path / "large", *table, f"dataset.path={large}") - own
+    again = peak(tmp_path / "large", *table, f"dataset.path={large}", "trainer.max_steps=9") - own
+    large.unlink()
+    print(f"{first / 1e9:.2f} GB, carried on {again / 1e9:.2f} GB, above {own / 1e9:.2f} GB")
+    assert max(first, again) < 1e9
