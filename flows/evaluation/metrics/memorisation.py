@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -78,13 +78,16 @@ def coincide(points: Tensor, train: Tensor) -> float:
 def _hashed(rows: Tensor) -> Tensor:
     """A number of 64 bits for each of rows (N, D), the same for equal ones and for hardly any others.
 
-    Among two millions two that differ share one with a chance of 1e-7. To sort the rows themselves would take a gigabyte for two millions of five numbers.
+    Among two millions, two that differ share one with a chance of 1e-7. To sort the rows themselves would
+    take a gigabyte where they have five numbers.
     """
     import numpy as np
     import pandas as pd
+    from pandas.util import hash_pandas_object
 
     frame = pd.DataFrame((rows.double() + 0.0).numpy())  # -0.0 equals 0.0
-    return torch.from_numpy(pd.util.hash_pandas_object(frame, index=False).to_numpy().view(np.int64).copy())
+    hashed: Any = hash_pandas_object  # which pandas gives no type
+    return torch.from_numpy(hashed(frame, index=False).to_numpy().view(np.int64).copy())
 
 
 def _nearest(points: Tensor, train: Tensor) -> Tensor:
