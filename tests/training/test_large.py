@@ -114,6 +114,19 @@ def test_validation_scores_the_same_in_bounded_blocks(monkeypatch):
     assert parts.source.sizes == [30, 30, 30, 30, 8]
 
 
+def test_validation_looks_at_a_bounded_even_part_that_it_reads_once(monkeypatch):
+    run, whole = small.start(small.trainer())
+    monkeypatch.setattr(thinned, "EXAMPLES", 50)
+    monkeypatch.setattr(validation, "EXAMPLES", 50)
+    part = validation.Validation(small.dataset(), small.RUNTIME)
+    assert len(part.source) == 50
+    assert part(run) == part(run)
+    assert part(run)["nll"] == pytest.approx(whole(run)["nll"], abs=0.5)
+    assert part.floor == pytest.approx(whole.floor, abs=0.5)
+    x = small.dataset().source("val").x
+    assert torch.equal(part.source.take(slice(None)).x, x[thinned.thinned(128, small.dataset().spec)].float())
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path
