@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Column(NamedTuple):
     @property
     def quantum(self) -> float | None:
         """Step of its lattice; None where continuous."""
-        return None if self.dtype.startswith("float") else 1.0
+        return step(self.dtype)
 
     @property
     def support(self) -> tuple[float, float] | None:
@@ -52,6 +52,11 @@ class Column(NamedTuple):
         if self.levels is None:
             return values.unsqueeze(1)
         return torch.nn.functional.one_hot(values.long(), len(self.levels)).double()
+
+
+def step(dtype: str) -> float | None:
+    """Step of the lattice that a type's numbers lie on; None for floats."""
+    return None if dtype.startswith("float") else 1.0
 
 
 def understand(cells: pd.Series, categorical: Categorical) -> Column:
@@ -89,45 +94,90 @@ def understand(cells: pd.Series, categorical: Categorical) -> Column:
     return column
 
 
-def check_feature(column: Column, cells: pd.Series) -> None:
+class Extent(NamedTuple):
+    """How far the numbers of a column reach, and what float32 makes of them; of parts, `|` joins them.
+
+    Args:
+        low, high: The least and the greatest.
+        farthest: The first of those farthest from 0.
+        row: Where that is, as the file counts, from 1.
+        rounding: By how much float32 rounds at most.
+        rows: How many there are.
+
+    >>> Extent.of(np.array([1.0, -3.0])) | Extent.of(np.array([2.5]), 2)
+    Extent(low=-3.0, high=2.5, farthest=-3.0, row=2, rounding=0.0, rows=3)
+    """
+
+    low: float
+    high: float
+    farthest: float
+    row: int
+    rounding: float
+    rows: int
+
+    @classmethod
+    def of(cls, values: np.ndarray, first: int = 0) -> Self:
+        """Of values (N,), at least one, of the rows first, first + 1, … counted from 0."""
+        low, high = float(values.min()), float(values.max())
+        farthest = max(abs(low), abs(high))
+        place = int((np.abs(values) == farthest).argmax())
+        with np.errstate(over="ignore"):  # beyond float32, which is refused
+            rounding = float(np.abs(values - values.astype(np.float32)).max())
+        return cls(low, high, float(values[place]), first + place + 1, rounding, len(values))
+
+    def __or__(self, after: Extent) -> Extent:
+        far = self if abs(self.farthest) >= abs(after.farthest) else after
+        return Extent(
+            min(self.low, after.low),
+            max(self.high, after.high),
+            far.farthest,
+            far.row,
+            max(self.rounding, after.rounding),
+            self.rows + after.rows,
+        )
+
+
+def extent(column: Column, cells: pd.Series) -> Extent:
+    """That of a whole column, its row as the file counts, whatever rows have been left out."""
+    found = Extent.of(column.values)
+    return found._replace(row=_row(cells, found.row - 1))
+
+
+def check_feature(name: str, found: Extent, quantum: float | None) -> None:
     """Refuse a feature that float32 can't tell apart, or whose density would be infinite.
 
     Raises: UserError, which names the column.
     """
-    values = column.values
-    if column.quantum is None:
-        check_range(column, cells)
-        if (values == values[0]).all():
+    if quantum is None:
+        check_range(name, found)
+        if found.low == found.high:
             raise UserError(
-                f"column {cells.name} is {values[0]} in all {len(values)} rows, where its density would be "
+                f"column {name} is {found.low} in all {found.rows} rows, where its density would be "
                 "infinite; leave it out"
             )
         return
-    place = int(np.abs(values).argmax())
-    if abs(values[place]) > FARTHEST:
+    if abs(found.farthest) > FARTHEST:
         raise UserError(
-            f"column {cells.name}, row {_row(cells, place)}: {values[place]:.0f} is beyond ±{FARTHEST}, "
+            f"column {name}, row {found.row}: {found.farthest:.0f} is beyond ±{FARTHEST}, "
             "where float32 can't be spread over a step of 1; subtract an offset, or save the column as floats"
         )
 
 
-def check_range(column: Column, cells: pd.Series) -> None:
+def check_range(name: str, found: Extent) -> None:
     """Refuse numbers that float32 can't tell apart.
 
     Raises: UserError, which names the column.
     """
-    values = column.values
-    place = int(np.abs(values).argmax())
-    if abs(values[place]) > LARGEST:
+    if abs(found.farthest) > LARGEST:
         raise UserError(
-            f"column {cells.name}, row {_row(cells, place)}: {values[place]:g} is beyond ±{LARGEST:g}, where "
+            f"column {name}, row {found.row}: {found.farthest:g} is beyond ±{LARGEST:g}, where "
             "float32 ends; rescale the column"
         )
-    rounding, extent = np.abs(values - values.astype(np.float32)).max(), np.ptp(values)
-    if extent > 0 and rounding > ROUNDING * extent:
+    width = found.high - found.low
+    if width > 0 and found.rounding > ROUNDING * width:
         raise UserError(
-            f"column {cells.name} extends over {extent:.2g} about {values[place]:g}, where float32 rounds by "
-            f"{rounding:.1g}; subtract an offset"
+            f"column {name} extends over {width:.2g} about {found.farthest:g}, where float32 rounds by "
+            f"{found.rounding:.1g}; subtract an offset"
         )
 
 

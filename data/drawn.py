@@ -48,13 +48,13 @@ class Drawn:
         other.device, other.dtype = device, dtype
         return other
 
-    def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Numbers of one epoch's batches, drawn at the call."""
+    def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
+        """Numbers of one epoch's batches, drawn at the call, less the first `taken`."""
         size = min(batch_size, self.n)
         numbers = torch.randint(
             MANY, (self.n // size * size,), generator=generator, device=generator.device
         ).cpu()
-        return iter(numbers.split(size))
+        return iter(numbers[taken * size :].split(size) if taken * size < len(numbers) else ())
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples of these numbers."""

@@ -44,7 +44,7 @@ class InMemory:
         context = None if self.context is None else self.context.to(device, dtype)
         return InMemory(self.x.to(device, dtype), context)
 
-    def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
         """Index blocks of one shuffled epoch; the remainder waits for another epoch.
 
         The permutation is drawn at the call, so the generator's state there fixes the epoch.
@@ -52,11 +52,12 @@ class InMemory:
         Args:
             batch_size: Length of each block; more than there is gives one block of everything.
             generator: Where the permutation is drawn; it may lie on another device than the examples.
+            taken: Blocks to leave out at the start.
         """
         size = min(batch_size, len(self))
         permutation = torch.randperm(len(self), generator=generator, device=generator.device)
-        permutation = permutation[: len(self) // size * size].to(self.x.device)
-        return iter(permutation.split(size))
+        permutation = permutation[taken * size : len(self) // size * size].to(self.x.device)
+        return iter(permutation.split(size) if len(permutation) else ())
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at these places."""

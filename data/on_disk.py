@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from data.cases import Cases
+from data.shuffle import shuffled
 from flows.core import Batch
 
 CHUNK, KEPT = 2**24, 2**27  # bytes read at once, and bytes kept
@@ -19,7 +20,7 @@ CHUNK, KEPT = 2**24, 2**27  # bytes read at once, and bytes kept
 class OnDisk:
     """A Source that reads runs of neighbouring steps, and keeps the last of them.
 
-    An epoch shuffles runs, and then the cases of as many as can be kept together: each is read once.
+    An epoch shuffles the cases of as many runs as can be kept together, so that each run is read once.
 
     Args:
         cases: Where they are read.
@@ -50,19 +51,9 @@ class OnDisk:
         other._read = self._read
         return other
 
-    def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Index blocks of one shuffled epoch; the remainder waits for another."""
-        size = min(batch_size, len(self))
-        runs = torch.randperm(len(self.sizes), generator=generator, device=generator.device).cpu()
-        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
-        inner = torch.Generator().manual_seed(int(seed))
-        epoch = torch.empty(len(self), dtype=torch.long)
-        done = 0
-        for together in runs.split(self.together):
-            members = torch.cat([torch.arange(self.sizes[run]) + self.starts[run] for run in together])
-            epoch[done : done + len(members)] = members[torch.randperm(len(members), generator=inner)]
-            done += len(members)
-        return iter(epoch[: len(self) // size * size].split(size))
+    def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
+        """Index blocks of one epoch, shuffled by `data.shuffle`; the remainder waits for another."""
+        return shuffled(self.sizes, self.together, batch_size, generator, taken)
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at these places."""

@@ -50,16 +50,7 @@ class Points:
         self._x = x
         self._context = context
         self._classes = classes
-        sizes = {"val": round(val * len(x)), "test": round(test * len(x))}
-        sizes = {"train": len(x) - sum(sizes.values()), **sizes}
-        empty = [part for part, size in sizes.items() if size < 1]
-        if empty:
-            raise UserError(
-                f"dataset: {len(x)} examples, val={val} and test={test} leave none for {empty[0]}; "
-                "give more examples or other shares"
-            )
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(x)))
-        self._places = dict(zip(sizes, order.split([*sizes.values()]), strict=True))
+        self._places = dealt(len(x), val, test, seed)
 
     def source(self, part: Part) -> InMemory:
         """Examples (N, D) in float64, with their contexts if there are any."""
@@ -72,3 +63,23 @@ class Points:
 
     def layout(self, part: Part) -> None:
         """Points are no fields."""
+
+
+def dealt(n: int, val: float, test: float, seed: int, what: str = "examples") -> dict[Part, Tensor]:
+    """Numbers 0, …, n - 1 dealt out to train, val and test by a permutation that the seed fixes.
+
+    Raises: UserError, which speaks of `what`, if a part would be empty.
+
+    >>> {part: len(places) for part, places in dealt(10, val=0.1, test=0.2, seed=0).items()}
+    {'train': 7, 'val': 1, 'test': 2}
+    """
+    held_out: dict[Part, int] = {"val": round(val * n), "test": round(test * n)}
+    sizes: dict[Part, int] = {"train": n - sum(held_out.values()), **held_out}
+    for part, size in sizes.items():
+        if size < 1:
+            raise UserError(
+                f"dataset: {n} {what}, val={val} and test={test} leave none for {part}; "
+                f"give more {what.partition(' ')[0]} or other shares"
+            )
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
+    return dict(zip(sizes, order.split([*sizes.values()]), strict=True))

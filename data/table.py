@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
-from data.column import Categorical, Column, check_feature, check_range, understand
+from data.column import Categorical, Column, check_feature, check_range, extent, understand
+from data.learnable import check_equal, check_training
+from data.npy import Npy, checked
 from data.points import Points
 from data.reading import read
-from flows.core import Spec
+from data.rows import Rows
+from flows.core import Dataset, Spec
 from flows.errors import UserError
 from flows.types import Fraction, Seed
 from flows.wording import choose
@@ -22,18 +25,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Missing = Literal["refuse", "drop"]
+LARGE = 2**28  # bytes of a file that is mapped by itself
 
 
 def table(
     path: str,
     columns: Sequence[str] | None = None,
     context: Sequence[str] = (),
+    names: Sequence[str] | None = None,
     categorical: Categorical = "refuse",
     missing: Missing = "refuse",
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     seed: Seed = 0,
-) -> Points:
+    mapped: bool | None = None,
+) -> Dataset:
     """Columns of a CSV, Parquet, NPY or NPZ file, under their own names, dealt out at random.
 
     Floats are continuous. Integers are a lattice of step 1 without bounds, so that no density of them is
@@ -45,16 +51,23 @@ def table(
     again; true/false is a lattice on [0, 2). As context each becomes K columns of 0 and 1 called
     `column=level`, and the first of them colours the figures.
 
+    An NPY file that is mapped stays on disk; how large it is then matters neither to memory nor to the time
+    of a training step. Its rows are dealt out by runs of neighbours, of 64 KiB each, and not one by one. It
+    has to be whole and to hold numbers alone, row after row (a C-ordered array, or one with named fields).
+    Every start looks through it once, for numbers that are none, and once more to name it by its hash.
+
     Args:
         path: The file; `data.reading.read` says more of each kind.
         columns: The features, in this order; None for every column that isn't context.
         context: Columns that are given and not modelled.
+        names: What the columns of an array are called that has no names; None for x0, x1, …
         categorical: What becomes of columns that hold no numbers.
         missing: What becomes of rows with a missing or infinite cell in these columns; `drop` leaves them
             out and says on stderr how many.
         val: Share of the rows for validation.
         test: Share of the rows for the test.
         seed: Of the split.
+        mapped: Whether the file is mapped, or read whole; None to map an NPY file of more than 256 MiB.
 
     Raises: UserError if there is no table, no such column, or a column that can't be modelled.
     References: Uria et al. 2013, RNADE: The real-valued neural autoregressive density-estimator,
@@ -69,22 +82,33 @@ def table(
     ((1.0, None), torch.Size([7, 2]))
     """
     file = Path(path)
-    cells = read(file)
-    names = _chosen(cells, columns, context, file)
-    cells = _whole({name: cells[name] for name in [*names, *context]}, missing, file)
+    if mapped or (mapped is None and _is_large(file)):
+        return _on_disk(file, columns, context, names, categorical, missing, (val, test, seed))
+    cells = _named(read(file), names, file)
+    features = _chosen(cells, columns, context, file)
+    cells = _whole({name: cells[name] for name in [*features, *context]}, missing, file)
     try:
         found = {name: understand(column, categorical) for name, column in cells.items()}
-        for name in names:
-            check_feature(found[name], cells[name])
+        for name in features:
+            check_feature(name, extent(found[name], cells[name]), found[name].quantum)
         for name in context:
-            check_range(found[name], cells[name])
-        _check_equal(found, names)
+            check_range(name, extent(found[name], cells[name]))
+        check_equal(_alike(found), [name for name in features if found[name].quantum is None])
+        points = _dealt(found, features, context, (val, test, seed))
+        check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+    return points
+
+
+def _dealt(
+    found: Mapping[str, Column], names: Sequence[str], context: Sequence[str], split: tuple[float, float, int]
+) -> Points:
+    """The columns as examples in memory."""
     features, given = [found[name] for name in names], {name: found[name] for name in context}
     labels = tuple(label for name, column in given.items() for label in column.labels(name))
     classes = [torch.from_numpy(column.values).long() for column in given.values() if column.levels]
-    points = Points(
+    return Points(
         torch.stack([torch.from_numpy(column.values) for column in features], dim=1),
         Spec(
             names=tuple(names),
@@ -96,18 +120,56 @@ def table(
             dtypes=tuple(column.dtype for column in features) if any(c.quantum for c in features) else None,
             levels=_any([None if column.dtype == "bool" else column.levels for column in features]),
         ),
-        val,
-        test,
-        seed,
+        *split,
         torch.cat([column.as_context() for column in given.values()], dim=1) if given else None,
         classes[0] if classes else None,
     )
-    _check_training(points, file)
-    return points
+
+
+def _is_large(file: Path) -> bool:
+    """Whether a file is one that can be mapped, and too large to be read whole without being asked to."""
+    try:
+        return file.suffix.lower() == ".npy" and file.stat().st_size > LARGE
+    except (OSError, ValueError):  # which reading it will tell
+        return False
+
+
+def _on_disk(
+    file: Path,
+    columns: Sequence[str] | None,
+    context: Sequence[str],
+    names: Sequence[str] | None,
+    categorical: Categorical,
+    missing: Missing,
+    split: tuple[float, float, int],
+) -> Rows:
+    """The table as rows that stay in their file.
+
+    Raises: UserError if it is of another kind, or asked for what only a table in memory can give.
+    """
+    if file.suffix.lower() != ".npy":
+        raise UserError(f"dataset.mapped=true: {file} is read whole; only .npy files are mapped")
+    for key, value in (("categorical", categorical), ("missing", missing)):
+        if value != "refuse":
+            raise UserError(
+                f"dataset.{key}={value}: a mapped file is used as it is; correct it, or dataset.mapped=false "
+                "reads it whole"
+            )
+    opened = Npy(file, names)
+    return Rows(opened, _chosen(opened.names, columns, context, file), context, *split)
+
+
+def _named(cells: dict[str, pd.Series], names: Sequence[str] | None, file: Path) -> dict[str, pd.Series]:
+    """Columns by the names that are given to an array without names."""
+    if names is None:
+        return cells
+    if [*cells] != [f"x{k}" for k in range(len(cells))] or file.suffix.lower() not in (".npy", ".npz"):
+        raise UserError(f"dataset.names: {file} has names of its own ({', '.join(cells)})")
+    return dict(zip(checked(names, len(cells), file) or (), cells.values(), strict=True))
 
 
 def _chosen(
-    present: Mapping[str, Any], columns: Sequence[str] | None, context: Sequence[str], file: Path
+    present: Collection[str], columns: Sequence[str] | None, context: Sequence[str], file: Path
 ) -> list[str]:
     """Names of the features."""
     for key, asked in (("columns", columns or ()), ("context", context)):
@@ -165,32 +227,12 @@ def _holes(cells: pd.Series) -> np.ndarray:
     return cells.isna().to_numpy(dtype=bool)
 
 
-def _check_equal(found: Mapping[str, Column], features: Sequence[str]) -> None:
-    """Refuse a continuous feature that another column, modelled or given, equals everywhere."""
+def _alike(found: Mapping[str, Column]) -> list[list[str]]:
+    """Columns by those that are equal in all rows."""
     alike: dict[bytes, list[str]] = {}
     for name, column in found.items():
         alike.setdefault((column.values + 0.0).tobytes(), []).append(name)  # -0.0 equals 0.0
-    for names in alike.values():
-        if len(names) > 1 and any(found[name].quantum is None and name in features for name in names):
-            raise UserError(
-                f"columns {names[0]} and {names[1]} are equal in all rows: their density would be infinite; "
-                "leave one out"
-            )
-
-
-def _check_training(points: Points, file: Path) -> None:
-    """Refuse a continuous feature or a context that the split has left constant."""
-    spec, batch = points.spec, points.source("train").take(slice(None))
-    lattice = spec.quantum or [None] * len(spec.names)
-    columns = {name: batch.x[:, k] for k, name in enumerate(spec.names) if lattice[k] is None}
-    if batch.context is not None:
-        columns |= dict(zip(spec.context_names, batch.context.T, strict=True))
-    for name, values in columns.items():
-        if bool((values == values[0]).all()):
-            raise UserError(
-                f"{file}: column {name} is {float(values[0])} in all {len(values)} rows of the training "
-                "part: nothing to learn from; leave it out, or give more rows"
-            )
+    return [*alike.values()]
 
 
 def _any(values: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -79,10 +79,10 @@ class Source(Protocol):
         """The same examples, in the form `take` should give them."""
         ...
 
-    def order(self, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-        """Index blocks of one shuffled epoch, a whole number of full batches.
+    def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
+        """Index blocks of one shuffled epoch, a whole number of full batches, less the first `taken`.
 
-        The generator's state on entry fixes the epoch, so skipping k blocks restarts it at its k-th batch.
+        The generator's state on entry fixes the epoch, whatever is taken of it; nothing is read here.
         """
         ...
 

@@ -42,12 +42,9 @@ class Stream:
 
     def restore(self, state: dict[str, Tensor]) -> None:
         self.generator.set_state(state["generator"])
-        self._begin()
-        self.taken = int(state["taken"])
-        for _ in range(self.taken):
-            next(self.blocks)
+        self._begin(int(state["taken"]))
 
-    def _begin(self) -> None:
+    def _begin(self, taken: int = 0) -> None:
         self.start = self.generator.get_state()
-        self.blocks = iter(self.source.order(self.batch_size, self.generator))
-        self.taken = 0
+        self.blocks = self.source.order(self.batch_size, self.generator, taken)
+        self.taken = taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,12 +24,12 @@ from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.schedule import Decay, Schedule
 from flows.training.stream import Stream
+from flows.training.thinned import thinned
 from flows.training.validation import Validation
 from flows.types import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 from flows.wording import choose
 
 Own = Mapping[Literal["lr", "clip_norm"], PositiveFloat]
-_ENOUGH = 2**24  # numbers
 _STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
 
 
@@ -235,9 +234,7 @@ class Trainer:
 def _examples(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batch:
     """All examples, or as many as are enough to fit units to; spread over a lattice's cells if on one."""
     source = source.to(torch.device("cpu"), dtype)
-    limit = max(1, _ENOUGH // (math.prod(spec.shape) + math.prod(spec.context_shape or (0,))))
-    some = torch.linspace(0, len(source) - 1, limit, dtype=torch.float64).round().long()
-    batch = source.take(slice(None) if len(source) <= limit else some)
+    batch = source.take(thinned(len(source), spec))
     return batch._replace(x=dequantise(batch.x, spec, torch.Generator().manual_seed(seed)))
 
 

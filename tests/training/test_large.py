@@ -16,7 +16,7 @@ import zoo
 from data.cases import Cases
 from data.memory import InMemory
 from flows.training import fingerprint as hashing
-from flows.training import trainer, validation
+from flows.training import thinned, trainer, validation
 
 SHORT = (
     "logger=csv",
@@ -57,8 +57,8 @@ class Counted:
     def to(self, device, dtype):
         return self
 
-    def order(self, batch_size, generator):
-        return self.source.order(batch_size, generator)
+    def order(self, batch_size, generator, taken=0):
+        return self.source.order(batch_size, generator, taken)
 
     def take(self, index):
         batch = self.source.take(index)
@@ -88,7 +88,7 @@ def test_units_are_fitted_to_a_bounded_even_part(monkeypatch):
     source = Counted(InMemory(torch.arange(100.0)[:, None].expand(-1, 2)))
     spec = small.dataset().spec
     assert len(trainer._examples(source, spec, torch.float32, 0).x) == 100
-    monkeypatch.setattr(trainer, "_ENOUGH", 20)
+    monkeypatch.setattr(thinned, "NUMBERS", 20)
     x = trainer._examples(source, spec, torch.float32, 0).x
     assert x[:, 0].tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
     assert source.sizes == [100, 10]
@@ -114,6 +114,19 @@ def test_validation_scores_the_same_in_bounded_blocks(monkeypatch):
     assert parts.source.sizes == [30, 30, 30, 30, 8]
 
 
+def test_validation_looks_at_a_bounded_even_part_that_it_reads_once(monkeypatch):
+    run, whole = small.start(small.trainer())
+    monkeypatch.setattr(thinned, "EXAMPLES", 50)
+    monkeypatch.setattr(validation, "EXAMPLES", 50)
+    part = validation.Validation(small.dataset(), small.RUNTIME)
+    assert len(part.source) == 50
+    assert part(run) == part(run)
+    assert part(run)["nll"] == pytest.approx(whole(run)["nll"], abs=0.5)
+    assert part.floor == pytest.approx(whole.floor, abs=0.5)
+    x = small.dataset().source("val").x
+    assert torch.equal(part.source.take(slice(None)).x, x[thinned.thinned(128, small.dataset().spec)].float())
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path
@@ -125,9 +138,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def peak(path, run):
+def peak(run, *overrides):
     """Largest memory of a training process, in bytes."""
-    command = [sys.executable, "-c", MEASURE, str(run), *arguments(path)]
+    command = [sys.executable, "-c", MEASURE, str(run), *overrides]
     done = subprocess.run(command, cwd=zoo.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split()[-1]) * 1024
@@ -137,7 +150,31 @@ def peak(path, run):
 def test_two_gigabytes_are_trained_on_within_one_and_a_half(tmp_path):
     large = write(tmp_path / "large.nc", 2**17, 64)
     assert large.stat().st_size > 2e9
-    own = peak(write(tmp_path / "small.nc", 100, 64), tmp_path / "small")
-    above = peak(large, tmp_path / "large") - own
+    own = peak(tmp_path / "small", *arguments(write(tmp_path / "small.nc", 100, 64)))
+    above = peak(tmp_path / "large", *arguments(large)) - own
     print(f"{above / 1e9:.2f} GB above {own / 1e9:.2f} GB")
     assert above < 1.5e9
+
+
+def rows(path, count, block=10**6):
+    """A file of rows of five float32, written a block at a time."""
+    generator = np.random.default_rng(0)
+    np.lib.format.open_memmap(path, "w+", np.float32, (count, 5))
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - count * 20)
+        for start in range(0, count, block):
+            file.write(generator.standard_normal((min(block, count - start), 5), np.float32).tobytes())
+    return path
+
+
+@pytest.mark.slow
+def test_a_hundred_million_rows_are_trained_on_within_one(tmp_path):
+    """From the look through the file to the last figures, and carried on in the middle of an epoch."""
+    table = ("dataset=table", *SHORT, "trainer.max_steps=6", "logger.figures=1")
+    large = rows(tmp_path / "large.npy", 10**8)
+    own = peak(tmp_path / "small", *table, f"dataset.path={rows(tmp_path / 'small.npy', 10**4)}")
+    first = peak(tmp_path / "large", *table, f"dataset.path={large}") - own
+    again = peak(tmp_path / "large", *table, f"dataset.path={large}", "trainer.max_steps=9") - own
+    large.unlink()
+    print(f"{first / 1e9:.2f} GB, carried on {again / 1e9:.2f} GB, above {own / 1e9:.2f} GB")
+    assert max(first, again) < 1e9

@@ -1,0 +1,137 @@
+"""Rows that stay in their file until they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+
+from data.npy import Npy
+from data.shuffle import shuffled
+from flows.core import Batch
+
+RUN, FEWEST = 2**16, 1000  # bytes of neighbouring rows read at once, but no less than a thousandth of a file
+WINDOW = 2**26  # most bytes of a window of an epoch, shuffled
+NUMBER, INDICES = 8, 3  # bytes of a number, and how many of them a row's place in the shuffle takes
+
+
+@final
+class Mapped:
+    """A Source over runs of neighbouring rows of a file, which holds two windows of an epoch.
+
+    An epoch is shuffled by `data.shuffle`, so each run is read once in it. A batch is one indexing of what is
+    held; its cost doesn't depend on the size of the file.
+
+    Args:
+        file: Where rows are read.
+        columns: Those of x, and after them those of the context.
+        features: How many of them are x.
+        runs: Numbers of the runs that belong to this source, rising (R,).
+        size: Rows of a run; the file's last may have less.
+        window: Most bytes of a window of an epoch, in float64.
+    """
+
+    def __init__(
+        self,
+        file: Npy,
+        columns: Sequence[int],
+        features: int,
+        runs: Tensor,
+        size: int,
+        window: int = WINDOW,
+    ) -> None:
+        self.file, self.columns, self.features = file, columns, features
+        self.runs, self.size, self.window = runs, size, window
+        self.device, self.dtype = torch.device("cpu"), torch.float64
+        self.sizes = (len(file) - runs * size).clamp(max=size)
+        self.together = max(1, window // (size * NUMBER * (len(columns) + INDICES)))
+        self._slots = min(2 * self.together, len(runs))
+        self._slot = torch.full_like(runs, -1)  # where a run is held
+        self._held: list[int] = []  # which run each slot holds, and in which the next is put
+        self._next = 0
+        self._rows = torch.empty(0, len(columns))
+
+    def __len__(self) -> int:
+        return int(self.sizes.sum())
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Mapped:
+        """The same rows, given on another device, or in another precision."""
+        other = Mapped(self.file, self.columns, self.features, self.runs, self.size, self.window)
+        other.device, other.dtype = device, dtype
+        return other
+
+    def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
+        """Index blocks of one epoch, shuffled by `data.shuffle`; the remainder waits for another."""
+        return shuffled(self.sizes, self.together, batch_size, generator, taken)
+
+    def take(self, index: Tensor | slice) -> Batch:
+        """The rows at these places; neighbours, given as a slice, are read past what is held."""
+        if isinstance(index, slice):
+            return self._batch(self._between(*index.indices(len(self))[:2]))
+        index = index.cpu()
+        run = index // self.size
+        slots = self._slot[run]
+        if bool((slots >= 0).all()):
+            return self._batch(self._rows[slots * self.size + index % self.size])
+        rows = torch.empty(len(index), len(self.columns), dtype=self.dtype)
+        for some in run.unique().split(self._slots):
+            self._hold(some)
+            inside = (run >= some[0]) & (run <= some[-1])
+            rows[inside] = self._rows[self._slot[run[inside]] * self.size + index[inside] % self.size]
+        return self._batch(rows)
+
+    def _batch(self, rows: Tensor) -> Batch:
+        rows = rows.to(self.device)
+        if self.features == len(self.columns):
+            return Batch(rows)
+        return Batch(rows[:, : self.features].contiguous(), rows[:, self.features :].contiguous())
+
+    def _hold(self, runs: Tensor) -> None:
+        """Read those that aren't held, each in place of what was read longest ago.
+
+        Of no more than there are slots all are held afterwards: what the first round pushes out the second
+        reads again.
+        """
+        if not len(self._rows):
+            self._rows = torch.empty(self._slots * self.size, len(self.columns), dtype=self.dtype)
+            self._held = [-1] * self._slots
+        while len(lacking := runs[self._slot[runs] < 0]):
+            starts, sizes = self.runs[lacking] * self.size, self.sizes[lacking]
+            for start, stop in zip(starts.tolist(), (starts + sizes).tolist(), strict=True):
+                self.file.expect(start, stop)  # far from each other, so that waiting for each would take long
+            for run, start, size in zip(lacking.tolist(), starts.tolist(), sizes.tolist(), strict=True):
+                slot, self._next = self._next, (self._next + 1) % self._slots
+                if self._held[slot] >= 0:
+                    self._slot[self._held[slot]] = -1
+                self._held[slot], self._slot[run] = run, slot
+                self._rows[slot * self.size : slot * self.size + size] = self._read(start, start + size)
+
+    def _between(self, start: int, stop: int) -> Tensor:
+        """Rows start, …, stop - 1 of this source; runs that lie side by side are read together."""
+        rows = torch.empty(max(0, stop - start), len(self.columns), dtype=self.dtype)
+        done = 0
+        while done < len(rows):
+            run, inside = divmod(start + done, self.size)
+            last = min((stop - 1) // self.size, run + self.together)
+            side_by_side = self.runs[run : last + 1] - self.runs[run] == torch.arange(last + 1 - run)
+            last = run + int(side_by_side.long().cumprod(0).sum()) - 1
+            size = min(stop, last * self.size + int(self.sizes[last])) - (start + done)
+            first = int(self.runs[run]) * self.size + inside
+            rows[done : done + size] = self._read(first, first + size)
+            done += size
+        return rows
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        """Rows of the file (stop - start, columns)."""
+        return torch.from_numpy(self.file.read(start, stop, self.columns))
+
+
+def run_size(rows: int, row_bytes: int) -> int:
+    """Rows of a run: 64 KiB of them, or a thousandth of the file if that is less; one at least.
+
+    >>> run_size(10**8, 20), run_size(10**4, 20), run_size(10, 20)
+    (3276, 10, 1)
+    """
+    return max(1, min(RUN // row_bytes, rows // FEWEST))

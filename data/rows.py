@@ -1,0 +1,75 @@
+"""A table larger than memory as a dataset: rows that stay in their file, dealt out in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from data.column import check_feature, check_range, step
+from data.learnable import check_equal, check_training
+from data.mapped import Mapped, run_size
+from data.npy import Npy
+from data.points import dealt
+from data.scan import scan
+from flows.core import Density, Part, Spec
+from flows.errors import UserError
+
+
+@final
+class Rows:
+    """A dataset of a file's rows, split by runs of neighbours that the seed deals out.
+
+    A run is 64 KiB of rows, or a thousandth of the file if that is less. So rows that are near each other,
+    and may be alike, mostly land in one part. The file is looked through once, a block at a time, before
+    anything else; it mustn't change afterwards.
+
+    Args:
+        file: Where the rows lie.
+        names, context: The columns that are modelled, and those that are given.
+        val: Share of the runs for validation.
+        test: Share of the runs for the test.
+        seed: Of the split, not negative.
+
+    Raises: UserError if a number is missing or infinite, a column can't be modelled, or a part is empty.
+    """
+
+    def __init__(
+        self, file: Npy, names: Sequence[str], context: Sequence[str], val: float, test: float, seed: int
+    ) -> None:
+        self.truth: Density | None = None
+        columns = [file.names.index(name) for name in (*names, *context)]
+        kinds = [file.dtypes[column] for column in columns[: len(names)]]
+        quantum = tuple(step(kind) for kind in kinds)
+        on_lattice = any(each is not None for each in quantum)
+        self.spec = Spec(
+            names=tuple(names),
+            shape=(len(names),),
+            context_names=tuple(context),
+            context_shape=(len(context),) if context else None,
+            quantum=quantum if on_lattice else None,
+            dtypes=tuple(kinds) if on_lattice else None,
+        )
+        self._file, self._columns = file, columns
+        self._size = run_size(len(file), file.row_bytes)
+        self._runs = dealt(-(-len(file) // self._size), val, test, seed, f"runs of {self._size:,} rows")
+        extents, alike = scan(file, columns)
+        try:
+            for name, each in zip(names, quantum, strict=True):
+                check_feature(name, extents[name], each)
+            for name in context:
+                check_range(name, extents[name])
+            check_equal(alike, [name for name, each in zip(names, quantum, strict=True) if each is None])
+            check_training(self)
+        except UserError as error:
+            raise UserError(f"{file.path}: {error}") from None
+
+    def source(self, part: Part) -> Mapped:
+        """Rows (N, D) in float64, with their contexts if there are any."""
+        runs = self._runs[part].sort().values
+        return Mapped(self._file, self._columns, len(self.spec.names), runs, self._size)
+
+    def classes(self, part: Part) -> None:
+        """Numbers have none."""
+
+    def layout(self, part: Part) -> None:
+        """Rows are no fields."""
