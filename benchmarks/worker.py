@@ -79,12 +79,14 @@ class Worker:
         try:
             print(json.dumps([what, job]), file=ask, flush=True)
             there, _, _ = select.select([answer], [], [], PATIENCE)
-            line = answer.readline() if there else ""
+            if not there:
+                self.process.kill()
+                raise Refused(f"no answer within {PATIENCE:.0f} s")
+            line = answer.readline()
         except BrokenPipeError:
             line = ""
         if not line:
-            self.process.kill()
-            raise Refused(f"no answer within {PATIENCE:.0f} s" if self.process.poll() is None else "it died")
+            raise Refused("its process has ended")
         found = json.loads(line)
         if "refused" in found:
             raise Refused(found["refused"])
