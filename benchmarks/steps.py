@@ -1,7 +1,7 @@
 """A training step of each contender, scoring and drawing by batch size, in turns.
 
-Medians over rounds, each contender at the thread count it is fastest with. One kind alone:
-`python -m benchmarks.bench steps`, one contender alone: `python -m benchmarks.steps realnvp zuko`.
+Medians over rounds, each contender at the thread count it is fastest with.
+`python -m benchmarks.steps realnvp zuko step` measures one kind, or contender, or work alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.contenders.architecture import ARCHITECTURES
 from benchmarks.turns import medians
 from benchmarks.worker import Job, Refused, Worker, cores
 
-ROUNDS, THREADS, BATCHES = 5, (1, 2), (1, 256, 65_536)
+ROUNDS, THREADS, BATCHES = 9, (1, 2), (1, 256, 65_536)
 JOBS = [Job("step"), *(Job(work, batch) for work in ("log_prob", "sample") for batch in BATCHES)]
 Key = tuple[str, Job, int]
 
@@ -26,10 +26,11 @@ def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """For each kind of flow: milliseconds by work, batch and contender, at each one's best."""
     kinds = [kind for kind in ARCHITECTURES if kind in names] or list(ARCHITECTURES)
     chosen = [name for name in CONTENDERS if name in names] or list(CONTENDERS)
-    return {kind: _kind(kind, chosen) for kind in kinds}
+    jobs = [job for job in JOBS if job.work in names] or JOBS
+    return {kind: _kind(kind, chosen, jobs) for kind in kinds}
 
 
-def _kind(kind: str, names: Sequence[str]) -> dict[str, Any]:
+def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any]:
     threads = [count for count in THREADS if count <= len(cores())]
     workers = {
         (label(name, mode), count): Worker(name, mode, kind, count)
@@ -41,14 +42,15 @@ def _kind(kind: str, names: Sequence[str]) -> dict[str, Any]:
     refused: dict[str, str] = {}
     try:
         for (name, count), worker in workers.items():
-            for job in JOBS:
+            for job in jobs:
                 if _works(worker, job, name, refused):
                     timers[name, job, count] = partial(worker.seconds, job)
-        found = medians(timers, ROUNDS)
+        by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side
+        found = medians(dict(by_job), ROUNDS)
     finally:
         for worker in workers.values():
             worker.dismiss()
-    return {"work": [_work(job, found) for job in JOBS], "refused": refused, "threads": threads}
+    return {"work": [_work(job, found) for job in jobs], "refused": refused, "threads": threads}
 
 
 def _works(worker: Worker, job: Job, name: str, refused: dict[str, str]) -> bool:

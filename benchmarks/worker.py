@@ -22,7 +22,7 @@ from benchmarks.contenders.contender import Contender, Work
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 600.0  # seconds of a first call, compiling included
-SHARE = 0.5  # seconds that a timing fills, if a call isn't longer
+SHARE = 0.25  # seconds that a timing fills, if a call isn't longer
 
 
 class Job(NamedTuple):

@@ -60,15 +60,17 @@ class Spline(Elementwise):
         self.register_buffer("free", closed | inner.unsqueeze(-1), persistent=False)
 
     def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
-        at, inside = self._enter(x, which)
-        piece = self._find(at, theta, which, of_x=True)
+        x, (low, size, free) = x.movedim(-1, 0).contiguous(), self._fixed(x.dim(), which)
+        at = ((x - low) / size).clamp(0, 1)
+        piece = self._find(at, theta, free, of_x=True)
         place = (at - piece.x) / piece.width
         rise, log_slope = _curve(piece, place)
-        return self._leave(piece.y + piece.height * rise, log_slope, inside, x, which)
+        return _within(at, low + size * (piece.y + piece.height * rise), log_slope, x)
 
     def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
-        at, inside = self._enter(z, which)
-        piece = self._find(at, theta, which, of_x=False)
+        z, (low, size, free) = z.movedim(-1, 0).contiguous(), self._fixed(z.dim(), which)
+        at = ((z - low) / size).clamp(0, 1)
+        piece = self._find(at, theta, free, of_x=False)
         slope, above = piece.height / piece.width, at - piece.y
         bend = above * (piece.left + piece.right - 2 * slope)
         a = piece.height * (slope - piece.left) + bend
@@ -76,27 +78,19 @@ class Spline(Elementwise):
         c = -slope * above
         place = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())
         _, log_slope = _curve(piece, place)
-        return self._leave(piece.x + piece.width * place, -log_slope, inside, z, which)
+        return _within(at, low + size * (piece.x + piece.width * place), -log_slope, z)
 
-    def _enter(self, value: Tensor, which: slice) -> tuple[Tensor, Tensor]:
-        """Values moved onto the unit interval, features first, and whether they are inside of it.
+    def _fixed(self, dims: int, which: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Low ends and sizes (D, 1, ...), and which slopes are free (bins + 1, D, 1, ...)."""
+        ones = (1,) * (dims - 1)
+        low, size, free = self.low[which], self.size[which], self.free[:, which]
+        return low.view(-1, *ones), size.view(-1, *ones), free.view(self.bins + 1, -1, *ones)
+
+    def _find(self, at: Tensor, theta: Tensor, free: Tensor, of_x: bool) -> _Bin:
+        """The piece that each point of the unit interval (D, ...) lies in.
 
         With features and pieces first, every operation runs along the examples.
         """
-        unit = ((value - self.low[which]) / self.size[which]).movedim(-1, 0).contiguous()
-        at = unit.clamp(0, 1)
-        return at, at == unit
-
-    def _leave(
-        self, at: Tensor, log_slope: Tensor, inside: Tensor, before: Tensor, which: slice
-    ) -> tuple[Tensor, Tensor]:
-        """Back from the unit interval; what wasn't in it is as it was before."""
-        inside, at, log_slope = (t.movedim(0, -1) for t in (inside, at, log_slope))
-        after = self.low[which] + self.size[which] * at
-        return torch.where(inside, after, before), torch.where(inside, log_slope, 0.0)
-
-    def _find(self, at: Tensor, theta: Tensor, which: slice, of_x: bool) -> _Bin:
-        """The piece that each point of the unit interval (D, ...) lies in."""
         theta = theta.movedim(-1, 0).contiguous().unflatten(0, (self.params, -1))  # (params, D, ...)
         raw, slopes = theta.split((2 * self.bins, self.bins + 1))
         shares = LEAST + (1 - LEAST * self.bins) * raw.unflatten(0, (2, self.bins)).softmax(1)
@@ -104,8 +98,7 @@ class Spline(Elementwise):
         passed = at >= inner[0 if of_x else 1].detach().cumsum(0)
         place = passed.sum(0, keepdim=True)
         x, y = (passed * inner).sum(1)
-        width, height = shares.gather(1, place.expand(2, -1, *at.shape).contiguous())[:, 0]
-        free = self.free[:, which].view(self.bins + 1, -1, *(1,) * (at.dim() - 1))
+        width, height = shares.gather(1, place.expand(2, 1, *at.shape))[:, 0]
         ends = (slopes * free).gather(0, torch.cat((place, place + 1)))
         left, right = F.softplus(ends + _UNIT) + LEAST
         return _Bin(x, y, width, height, left, right)
@@ -121,3 +114,9 @@ def _curve(piece: _Bin, place: Tensor) -> tuple[Tensor, Tensor]:
     below = torch.lerp(v, u, place)
     log_slope = ((slope / below).square() * torch.lerp(u, v, place)).log()
     return place * u / below, log_slope
+
+
+def _within(at: Tensor, after: Tensor, log_slope: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Features last again; what wasn't in its interval, having been moved to an end, is as it was before."""
+    inside = (at > 0) & (at < 1)
+    return torch.where(inside, after, before).movedim(0, -1), (inside * log_slope).movedim(0, -1)
