@@ -32,23 +32,23 @@ def measure(names: Sequence[str] = ()) -> dict[str, Any]:
 
 def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any]:
     threads = [count for count in THREADS if count <= len(cores())]
-    workers = {
-        (label(name, mode), count): Worker(name, mode, kind, count)
-        for count in threads
-        for name, mode in listed(ARCHITECTURES[kind])
-        if name in names
-    }
+    workers: list[Worker] = []
     timers: dict[Key, Callable[[], float]] = {}
     refused: dict[str, str] = {}
     try:
-        for (name, count), worker in workers.items():
-            for job in jobs:
-                if _works(worker, job, name, refused):
-                    timers[name, job, count] = partial(worker.seconds, job)
+        for count in threads:
+            for name, mode in listed(ARCHITECTURES[kind]):
+                if name not in names:
+                    continue
+                workers.append(Worker(name, mode, kind, count))  # once the last one has nothing to do
+                called = label(name, mode)
+                for job in jobs:
+                    if _works(workers[-1], job, called, refused):
+                        timers[called, job, count] = partial(workers[-1].seconds, job)
         by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side
         found = medians(dict(by_job), ROUNDS)
     finally:
-        for worker in workers.values():
+        for worker in workers:
             worker.dismiss()
     return {"work": [_work(job, found) for job in jobs], "refused": refused, "threads": threads}
 
