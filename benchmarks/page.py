@@ -46,6 +46,8 @@ def _head(at: Mapping[str, Any]) -> Iterator[str]:
     versions = ", ".join(f"{name} {at[name]}" for name in MEASURED_WITH if name in at)
     busy = f" (load {at['load']:.1f} before)" if "load" in at else ""
     yield from ("# Benchmarks", "")
-    yield f"Measured by `make bench` on {at['date']}: {at['processor']}, {at['cores']} cores{busy}, "
-    yield f"Python {at['python']}, {versions}."
+    yield (
+        f"Measured by `make bench` on {at['date']}: {at['processor']}, {at['cores']} cores{busy}, "
+        f"Python {at['python']}, {versions}."
+    )
     yield from ("The numbers, with the conditions of each, are in `benchmarks/results/`.", "")

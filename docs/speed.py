@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
 from flows.evaluation.figures import png
-from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, label, legend, panels
+from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, label, panels
 from flows.files import write_whole
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 TITLES = {"realnvp": "RealNVP, 2 features, batch 256", "spline": "neural spline, 5 features, batch 512"}
@@ -40,12 +44,16 @@ def bars(axes: Axes, rows: dict[str, dict[str, Any]], title: str) -> None:
 
 found = json.loads(Path("benchmarks/results/steps.json").read_text())["results"]
 figure, axes = panels(1, 2, 3.2)
-figure.set_size_inches(10, 3.4)
+figure.set_size_inches(10, 3.7)
 for each, (kind, title) in zip(axes, TITLES.items(), strict=True):
     (rows,) = (work["contenders"] for work in found[kind]["work"] if work["work"] == "step")
     bars(each, rows, title)
-for way, told in {"": "as documented", "fused Adam": "with fused Adam", "compiled": "compiled"}.items():
-    axes[0].bar(0, 0, color=WAYS[way], label=told)
-axes[0].plot([], [], color=MUTED, linewidth=1.2, linestyle=":", label="its matrix products alone")
-legend(axes[0])
+told = ("as documented", "with fused Adam", "compiled")
+marks: list[Artist] = [
+    Patch(color=colour, label=way) for colour, way in zip(WAYS.values(), told, strict=True)
+]
+marks.append(Line2D([], [], color=MUTED, linestyle=":", label="the nets' matrix products alone"))
+figure.legend(
+    handles=marks, loc="outside lower center", ncols=4, frameon=False, labelcolor=INK, fontsize=TEXT - 1
+)
 write_whole(Path("docs/speed.png"), png(figure))

@@ -48,6 +48,8 @@ def _steps(work: list[Mapping[str, Any]]) -> Iterator[str]:
 def _throughput(work: list[Mapping[str, Any]]) -> Iterator[str]:
     """Points a second."""
     found = [each for each in work if each["work"] != "step"]
+    if not found:
+        return
     names = dict.fromkeys(name for each in found for name in each["contenders"])
     head = tuple(f"{SAID[each['work']]} a second, {each['batch']:,} at once" for each in found)
     rows = ((name, *(_rate(each, name) for each in found)) for name in names)
