@@ -16,13 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adversary, attention, fields, moons, points, startup, steps
-from benchmarks.page import page
+from benchmarks import adversary, attention, fields, memory, moons, points, race, startup, steps
+from benchmarks.page import BESIDES, MEASURED_WITH, page
 from flows.training.facts import commit
 
 RESULTS = Path(__file__).parent / "results"
 MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "steps": steps.measure,
+    "memory": memory.measure,
+    "race": race.measure,
     "startup": startup.measure,
     "moons": moons.measure,
     "attention": attention.measure,
@@ -34,21 +36,25 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main(names: list[str]) -> None:
     for name in names or MEASURES:
-        result = {"conditions": _conditions(), "results": MEASURES[name]()}
+        result = {"conditions": conditions(), "results": MEASURES[name]()}
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(json.dumps(result["results"], indent=1))
-    found = {name: json.loads((RESULTS / f"{name}.json").read_text()) for name in (*MEASURES, "moons_first")}
+    earlier = [name for names in BESIDES.values() for name in names]
+    files = {name: RESULTS / f"{name}.json" for name in (*MEASURES, *earlier)}
+    found = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     (RESULTS.parents[1] / "BENCHMARKS.md").write_text(page(found))
 
 
-def _conditions() -> dict[str, Any]:
+def conditions() -> dict[str, Any]:
+    """Where and with what it is measured, and how busy the machine is otherwise."""
     return {
         "date": date.today().isoformat(),
         "commit": commit(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "zuko", "nflows")},
+        **{name: version(name) for name in MEASURED_WITH},
     }
 
 

@@ -1,4 +1,4 @@
-"""How long the command line takes to answer."""
+"""How long the command line takes to answer, and how long it takes to import us and the peers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TYPED = {"COMP_LINE": "train.py mod", "COMP_POINT": "12"}  # what a shell tells those who complete
+IMPORTED = ("flows", "torch", "zuko", "nflows.flows", "normflows", "FrEIA.framework", "flowjax.flows")
 COMMANDS = {
     "train.py --help": ("train.py", "--help"),
     "tab completion": ("train.py", "-sc", "query=bash"),
     "train.py --cfg job": ("train.py", "--cfg", "job"),
+    **{f"import {name}": ("-c", f"import {name}") for name in IMPORTED},
 }
 
 

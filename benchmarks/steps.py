@@ -1,43 +1,82 @@
-"""Time a training step of each contender, interleaved; medians over rounds, each at its best thread count."""
+"""A training step of each contender, scoring and drawing by batch size, in turns.
+
+Medians over rounds, each contender at the thread count it is fastest with.
+`python -m benchmarks.steps realnvp zuko step` measures one kind, or contender, or work alone.
+"""
 
 from __future__ import annotations
 
-import time
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-import torch
+from benchmarks.contenders import CONTENDERS, label, listed
+from benchmarks.contenders.architecture import ARCHITECTURES
+from benchmarks.turns import medians
+from benchmarks.worker import Job, Refused, Worker, cores
 
-from benchmarks.contenders import CONTENDERS, Step
-from benchmarks.turns import in_turns
+ROUNDS, THREADS, BATCHES = 9, (1, 2), (1, 256, 65_536)
+JOBS = [Job("step"), *(Job(work, batch) for work in ("log_prob", "sample") for batch in BATCHES)]
+Key = tuple[str, Job, int]
 
-ROUNDS, STEPS, WARM, THREADS = 9, 150, 40, (1, 2)
+
+def measure(names: Sequence[str] = ()) -> dict[str, Any]:
+    """For each kind of flow: milliseconds by work, batch and contender, at each one's best."""
+    kinds = [kind for kind in ARCHITECTURES if kind in names] or list(ARCHITECTURES)
+    chosen = [name for name in CONTENDERS if name in names] or list(CONTENDERS)
+    jobs = [job for job in JOBS if job.work in names] or JOBS
+    return {kind: _kind(kind, chosen, jobs) for kind in kinds}
 
 
-def measure() -> dict[str, Any]:
-    """Milliseconds a step by contender, and each as a ratio of ours."""
-    torch.manual_seed(0)
-    data = torch.randn(30_000, 2)
-    steps = {name: make(data) for name, make in CONTENDERS.items()}
-    medians, best = in_turns(steps, _time, ROUNDS, THREADS)
-    return {
-        "milliseconds": {name: round(value, 3) for name, value in best.items()},
-        "flowlab_as_fraction_of": {
-            name: round(best["flowlab"] / value, 3) for name, value in best.items() if name != "flowlab"
-        },
-        "by_threads": {f"{name}, {threads}": round(value, 3) for (name, threads), value in medians.items()},
+def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any]:
+    threads = [count for count in THREADS if count <= len(cores())]
+    workers: list[Worker] = []
+    timers: dict[Key, Callable[[], float]] = {}
+    refused: dict[str, str] = {}
+    try:
+        for count in threads:
+            for name, mode in listed(ARCHITECTURES[kind]):
+                if name not in names:
+                    continue
+                workers.append(Worker(name, mode, kind, count))  # once the last one has nothing to do
+                called = label(name, mode)
+                for job in jobs:
+                    if _works(workers[-1], job, called, refused):
+                        timers[called, job, count] = partial(workers[-1].seconds, job)
+        by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side
+        found = medians(dict(by_job), ROUNDS)
+    finally:
+        for worker in workers:
+            worker.dismiss()
+    return {"work": [_work(job, found) for job in jobs], "refused": refused, "threads": threads}
+
+
+def _works(worker: Worker, job: Job, name: str, refused: dict[str, str]) -> bool:
+    """Whether a first call, which may compile, succeeds."""
+    try:
+        seconds = worker.seconds(job)
+    except Refused as reason:
+        refused[f"{name}: {job.work} {job.batch or ''}".rstrip()] = str(reason)
+        return False
+    print(name, *job, f"{1e3 * seconds:.2f} ms", flush=True)
+    return True
+
+
+def _work(job: Job, found: dict[Key, float]) -> dict[str, Any]:
+    """Milliseconds of one kind of work by contender, and ours as a fraction of each."""
+    best: dict[str, tuple[float, int]] = {}
+    for (name, done, count), seconds in found.items():
+        if done == job:
+            best[name] = min((1e3 * seconds, count), best.get(name, (1e3 * seconds, count)))
+    ours = best.get("flowlab", (float("nan"), 0))[0]
+    rows = {
+        name: {"milliseconds": round(value, 4), "threads": count, "flowlab_takes": round(ours / value, 3)}
+        for name, (value, count) in best.items()
     }
-
-
-def _time(step: Step) -> float:
-    for k in range(WARM):
-        step(k)
-    begin = time.perf_counter()
-    for k in range(STEPS):
-        step(k)
-    return (time.perf_counter() - begin) / STEPS * 1e3
+    return {"work": job.work, "batch": job.batch, "contenders": rows}
 
 
 if __name__ == "__main__":
-    import json
-
-    print(json.dumps(measure(), indent=1))
+    print(json.dumps(measure(sys.argv[1:]), indent=1))

@@ -29,8 +29,8 @@ class _Bin(NamedTuple):
 class Spline(Elementwise):
     r"""A monotone rational-quadratic spline through `bins` pieces; beyond its interval the identity.
 
-    With ξ the place in the bin, s = height/width, d₀ and d₁ the slopes at its ends:
-    z = y + height·(s·ξ² + d₀·ξ(1-ξ)) / (s + (d₀ + d₁ - 2s)·ξ(1-ξ)).
+    With ξ the place in the bin, s = height/width, d₀ and d₁ the slopes at its ends, u = (1-ξ)·d₀ + ξ·s and
+    v = (1-ξ)·s + ξ·d₁: z = y + height·ξ·u / (ξ·u + (1-ξ)·v), dz/dx = s²·((1-ξ)·u + ξ·v) / (ξ·u + (1-ξ)·v)².
 
     Args:
         closed: Features that live in (0, 1), bool (D,): the slopes at the ends are free. The others' interval
@@ -47,7 +47,7 @@ class Spline(Elementwise):
     """
 
     low: Tensor
-    high: Tensor
+    size: Tensor
     free: Tensor
 
     def __init__(self, closed: Tensor, bins: int = 8, reach: float = 5.0) -> None:
@@ -55,60 +55,68 @@ class Spline(Elementwise):
         self.bins = bins
         self.params = 3 * bins + 1
         self.register_buffer("low", torch.where(closed, 0.0, -reach), persistent=False)
-        self.register_buffer("high", torch.where(closed, 1.0, reach), persistent=False)
+        self.register_buffer("size", torch.where(closed, 1.0, 2 * reach), persistent=False)
         inner = torch.arange(bins + 1) % bins > 0
-        self.register_buffer("free", closed.unsqueeze(-1) | inner, persistent=False)
+        self.register_buffer("free", closed | inner.unsqueeze(-1), persistent=False)
 
     def forward(self, x: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
-        piece, inside, at = self._find(x, theta, which, of_x=True)
+        x, (low, size, free) = x.movedim(-1, 0).contiguous(), self._fixed(x.dim(), which)
+        at = ((x - low) / size).clamp(0, 1)
+        piece = self._find(at, theta, free, of_x=True)
         place = (at - piece.x) / piece.width
-        slope, both = piece.height / piece.width, place * (1 - place)
-        below = slope + (piece.left + piece.right - 2 * slope) * both
-        z = piece.y + piece.height * (slope * place.square() + piece.left * both) / below
-        return torch.where(inside, z, x), torch.where(inside, _log_slope(piece, place, slope, below), 0.0)
+        rise, log_slope = _curve(piece, place)
+        return _within(at, low + size * (piece.y + piece.height * rise), log_slope, x)
 
     def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
-        piece, inside, at = self._find(z, theta, which, of_x=False)
+        z, (low, size, free) = z.movedim(-1, 0).contiguous(), self._fixed(z.dim(), which)
+        at = ((z - low) / size).clamp(0, 1)
+        piece = self._find(at, theta, free, of_x=False)
         slope, above = piece.height / piece.width, at - piece.y
         bend = above * (piece.left + piece.right - 2 * slope)
         a = piece.height * (slope - piece.left) + bend
         b = piece.height * piece.left - bend
         c = -slope * above
         place = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())
-        below = slope + (piece.left + piece.right - 2 * slope) * place * (1 - place)
-        x = piece.x + place * piece.width
-        return torch.where(inside, x, z), torch.where(inside, -_log_slope(piece, place, slope, below), 0.0)
+        _, log_slope = _curve(piece, place)
+        return _within(at, low + size * (piece.x + piece.width * place), -log_slope, z)
 
-    def _find(self, value: Tensor, theta: Tensor, which: slice, of_x: bool) -> tuple[_Bin, Tensor, Tensor]:
-        """The bin of each value, whether it is in the interval at all, and the value moved there if not."""
-        theta = theta.unflatten(-1, (self.params, -1)).movedim(-2, -1)  # (..., D, params)
-        widths, heights, slopes = theta.split((self.bins, self.bins, self.bins + 1), dim=-1)
-        low, high = self.low[which], self.high[which]
-        x, y = (_knots(raw, low, high - low) for raw in (widths, heights))
-        slopes = torch.where(self.free[which], F.softplus(slopes + _UNIT) + LEAST, 1.0)
-        inside = (value > low) & (value < high)
-        at = torch.where(inside, value, (low + high) / 2)
-        knots = x if of_x else y
-        place = (at.unsqueeze(-1) >= knots[..., 1:-1]).sum(-1, keepdim=True)
-        ends = torch.cat((place, place + 1), -1)
-        (x0, x1), (y0, y1), (left, right) = (t.gather(-1, ends).unbind(-1) for t in (x, y, slopes))
-        return _Bin(x0, y0, x1 - x0, y1 - y0, left, right), inside, at
+    def _fixed(self, dims: int, which: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Low ends and sizes (D, 1, ...), and which slopes are free (bins + 1, D, 1, ...)."""
+        ones = (1,) * (dims - 1)
+        low, size, free = self.low[which], self.size[which], self.free[:, which]
+        return low.view(-1, *ones), size.view(-1, *ones), free.view(self.bins + 1, -1, *ones)
 
+    def _find(self, at: Tensor, theta: Tensor, free: Tensor, of_x: bool) -> _Bin:
+        """The piece that each point of the unit interval (D, ...) lies in.
 
-_UNIT = math.log(math.expm1(1 - LEAST))  # a net that starts at zero starts at slopes of 1
-
-
-def _knots(raw: Tensor, low: Tensor, size: Tensor) -> Tensor:
-    """Ends of the pieces (..., D, bins + 1), from low to low + size."""
-    bins = raw.shape[-1]
-    share = LEAST + (1 - LEAST * bins) * raw.softmax(-1)
-    inner = share[..., :-1].cumsum(-1)
-    unit = torch.cat((torch.zeros_like(inner[..., :1]), inner, torch.ones_like(inner[..., :1])), -1)
-    return low.unsqueeze(-1) + size.unsqueeze(-1) * unit
+        With features and pieces first, every operation runs along the examples.
+        """
+        theta = theta.movedim(-1, 0).contiguous().unflatten(0, (self.params, -1))  # (params, D, ...)
+        raw, slopes = theta.split((2 * self.bins, self.bins + 1))
+        shares = LEAST + (1 - LEAST * self.bins) * raw.unflatten(0, (2, self.bins)).softmax(1)
+        inner = shares[:, :-1]
+        passed = at >= inner[0 if of_x else 1].detach().cumsum(0)
+        place = passed.sum(0, keepdim=True)
+        x, y = (passed * inner).sum(1)
+        width, height = shares.gather(1, place.expand(2, 1, *at.shape))[:, 0]
+        ends = (slopes * free).gather(0, torch.cat((place, place + 1)))
+        left, right = F.softplus(ends + _UNIT) + LEAST
+        return _Bin(x, y, width, height, left, right)
 
 
-def _log_slope(piece: _Bin, place: Tensor, slope: Tensor, below: Tensor) -> Tensor:
-    """log |dz/dx| at a place in its piece."""
-    rest = 1 - place
-    above = piece.right * place.square() + 2 * slope * place * rest + piece.left * rest.square()
-    return 2 * slope.log() + above.log() - 2 * below.log()
+_UNIT = math.log(math.expm1(1 - LEAST))  # of zero, where a net starts and an open end stays, the slope is 1
+
+
+def _curve(piece: _Bin, place: Tensor) -> tuple[Tensor, Tensor]:
+    """The share of its height that a piece has risen by at a place in it, and log |dz/dx| there."""
+    slope = piece.height / piece.width
+    u, v = torch.lerp(piece.left, slope, place), torch.lerp(slope, piece.right, place)
+    below = torch.lerp(v, u, place)
+    log_slope = ((slope / below).square() * torch.lerp(u, v, place)).log()
+    return place * u / below, log_slope
+
+
+def _within(at: Tensor, after: Tensor, log_slope: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Features last again; what wasn't in its interval, having been moved to an end, is as it was before."""
+    inside = (at > 0) & (at < 1)
+    return torch.where(inside, after, before).movedim(0, -1), (inside * log_slope).movedim(0, -1)
