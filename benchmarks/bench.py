@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adversary, attention, fields, memory, moons, points, race, startup, steps
+from benchmarks import adversary, attention, fields, memory, moons, points, race, scale, startup, steps
 from benchmarks.page import BESIDES, MEASURED_WITH, page
 from flows.training.facts import commit
 
@@ -26,6 +26,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "memory": memory.measure,
     "race": race.measure,
     "startup": startup.measure,
+    "scale": scale.measure,
     "moons": moons.measure,
     "attention": attention.measure,
     "points": points.measure,

@@ -13,6 +13,7 @@ from benchmarks.sections import (
     moons,
     points,
     race,
+    scale,
     startup,
     steps,
 )
@@ -26,6 +27,7 @@ SECTIONS = {
     "fields": fields.section,
     "adversary": adversary.section,
     "attention": attention.section,
+    "scale": scale.section,
     "startup": startup.section,
 }
 BESIDES = {"moons": ("moons_first",)}  # earlier measurements that a section also tells of

@@ -3,9 +3,8 @@
 Tables of five float32 columns, up to 2 GB, are written for it and deleted again (TMPDIR says where).
 All else is the default. Each measurement is a process of its own, on one thread. Its steps are a quarter of
 those that a window of the largest file lasts, all of which is read among them: reading is counted four times
-over. The file is dropped from the page cache before them, for the beginning has read it.
-They take turns, so that what else the
-machine does meets all of them.
+over. The file is dropped from the page cache before them, for the beginning has read it. They take turns, so
+that what else the machine does meets all of them. `python -m benchmarks.bench scale` measures it.
 """
 
 from __future__ import annotations
@@ -123,22 +122,5 @@ def _one(path: Path, mapped: str) -> dict[str, float]:
     }
 
 
-def _main(arguments: list[str]) -> None:
-    if len(arguments) == 2:
-        print(json.dumps(_one(Path(arguments[0]), arguments[1])))
-        return
-    import platform
-    from datetime import date
-    from importlib.metadata import version
-
-    from flows.training.facts import commit
-
-    conditions = {"date": date.today().isoformat(), "commit": commit(), "cores": os.cpu_count()}
-    conditions |= {"python": platform.python_version(), "torch": version("torch")}
-    result = {"conditions": conditions, "results": measure(*map(int, arguments))}
-    (Path(__file__).parent / "results" / "scale.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["results"], indent=1))
-
-
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    print(json.dumps(_one(Path(sys.argv[1]), sys.argv[2])))

@@ -43,6 +43,8 @@ def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any
                 workers.append(Worker(name, mode, kind, count))  # once the last one has nothing to do
                 called = label(name, mode)
                 for job in jobs:
+                    if job.work != "step" and mode.startswith("batched"):
+                        continue  # each member is scored and drawn from alone
                     if _works(workers[-1], job, called, refused):
                         timers[called, job, count] = partial(workers[-1].seconds, job)
         by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side

@@ -26,13 +26,13 @@ class Entry(NamedTuple):
 
 
 CONTENDERS = {
-    "flowlab": Entry("flowlab", ("",)),
+    "flowlab": Entry("flowlab", ("", "compiled", "batched", "batched, compiled")),
     "zuko": Entry("zuko"),
     "nflows": Entry("nflows"),
     "normflows": Entry("normflows"),
     "FrEIA": Entry("freia", kinds=("realnvp",)),  # its release has no splines
     "flowjax": Entry("flowjax", ("",)),  # jitted already
-    "matrix products": Entry("products", ("",)),
+    "matrix products": Entry("products", ("", "batched")),
 }
 
 

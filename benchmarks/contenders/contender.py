@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 Work = Callable[[], object]
+MEMBERS = 16  # of a batch of models
 
 
 class Contender(NamedTuple):

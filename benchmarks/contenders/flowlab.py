@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
 from benchmarks.contenders.architecture import LR, Architecture
-from benchmarks.contenders.contender import Contender
+from benchmarks.contenders.contender import MEMBERS, Contender
 from benchmarks.contenders.eager import scoring
 from data.memory import InMemory
 from flows.core import Flow, Spec
 from flows.models.realnvp import realnvp
 from flows.models.spline_coupling import spline_coupling
 from flows.objectives import Likelihood
+from flows.sweeps.together import Together
+from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.trainer import Trainer
 
-MODES: dict[str, dict[str, Any]] = {"": {}}  # what the trainer is told besides
 LOG_EVERY = 100
 
 
@@ -36,34 +38,56 @@ class Points:
 
 
 def build(architecture: Architecture, mode: str) -> Contender:
-    torch.manual_seed(0)
+    """In any of its modes: "" and "compiled" are one run, "batched" and "batched, compiled" several."""
     dataset: Any = Points(torch.from_numpy(architecture.data()))
-    model = flow(architecture, dataset.spec)
-    optimizer = partial(torch.optim.AdamW, lr=LR, fused=True)
-    trainer = Trainer(
-        Likelihood(),
-        optimizer,
-        architecture.batch,
-        max_steps=10**6,
-        clip_norm=5.0,
-        ema=0.999,
-        **MODES[mode],
-    )
-    run = trainer.start(model, dataset, Runtime(device="cpu"), 0)
-    run.steps = 10**6
+    members = MEMBERS if mode.startswith("batched") else 1
+    runs = [_start(architecture, dataset, seed) for seed in range(members)]
+    trainer, model, run = runs[0]
+    if members > 1:
+        turn = _together(runs, compiled="compiled" in mode)
+    else:
+        turn = partial(trainer.take_turn, run)
+        if mode == "compiled":
+            run.compile()
 
     def step() -> None:
-        trainer.take_turn(run)
+        turn()
         if run.step % LOG_EVERY == 0:
-            run.means()
-            run.diverged_at()
+            for _, _, each in runs:
+                each.means()
+                each.diverged_at()
 
+    log_prob, sample = model.log_prob, model.sample
     return Contender(
         sum(p.numel() for p in model.parameters()),
         step,
-        scoring(model.log_prob),
-        lambda n: partial(model.sample, n),
+        scoring(log_prob),
+        lambda n: partial(sample, n),
+        members=members,
     )
+
+
+def _start(architecture: Architecture, dataset: Any, seed: int) -> tuple[Trainer, Flow, Run]:
+    """A run at its first turn."""
+    torch.manual_seed(seed)
+    model = flow(architecture, dataset.spec)
+    optimizer = partial(torch.optim.AdamW, lr=LR, fused=True)
+    steps = 10**6
+    trainer = Trainer(Likelihood(), optimizer, architecture.batch, max_steps=steps, clip_norm=5.0, ema=0.999)
+    run = trainer.start(model, dataset, Runtime(device="cpu"), seed)
+    run.steps = steps
+    return trainer, model, run
+
+
+def _together(runs: Sequence[tuple[Trainer, Flow, Run]], compiled: bool) -> Callable[[], None]:
+    """A turn of all."""
+    joined = Together([run for _, _, run in runs], compiled)
+
+    def turn() -> None:
+        for (trainer, _, run), found in zip(runs, joined.backward(range(len(runs))), strict=True):
+            trainer.end_turn(run, *found)
+
+    return turn
 
 
 def flow(architecture: Architecture, spec: Spec) -> Flow:

@@ -6,32 +6,37 @@ import numpy as np
 import torch
 
 from benchmarks.contenders.architecture import Architecture
-from benchmarks.contenders.contender import Contender, Work
+from benchmarks.contenders.contender import MEMBERS, Contender, Work
 
 
 def build(architecture: Architecture, mode: str) -> Contender:
+    """Of one model or, "batched", of as many as ours trains together."""
+    members = MEMBERS if mode == "batched" else 1
+
     def forward(n: int) -> Work:
         return _products(architecture.products, n, backward=False)
 
     def scored(x: np.ndarray) -> Work:
         return forward(len(x))
 
-    step = _products(architecture.products, architecture.batch, backward=True)
-    return Contender(architecture.parameters, step, scored, forward)
+    step = _products(architecture.products, architecture.batch, backward=True, members=members)
+    return Contender(architecture.parameters, step, scored, forward, members=members)
 
 
-def _products(shapes: list[tuple[int, int]], n: int, backward: bool) -> Work:
+def _products(shapes: list[tuple[int, int]], n: int, backward: bool, members: int = 1) -> Work:
     """Of a batch of n: forward, and if asked for the gradients of inputs and of weights."""
     torch.manual_seed(0)
-    operands = [(torch.randn(n, a), torch.randn(a, b), torch.randn(n, b)) for a, b in shapes]
+    lead = (members,) if members > 1 else ()
+    sizes = [((*lead, n, a), (*lead, a, b), (*lead, n, b)) for a, b in shapes]
+    operands = [(torch.randn(x), torch.randn(w), torch.randn(y)) for x, w, y in sizes]
     gradients = [(torch.empty_like(x), torch.empty_like(w)) for x, w, _ in operands]
 
     @torch.no_grad()
     def work() -> None:
         for (x, w, y), (dx, dw) in zip(operands, gradients, strict=True):
-            torch.mm(x, w, out=y)
+            torch.matmul(x, w, out=y)
             if backward:
-                torch.mm(y, w.T, out=dx)
-                torch.mm(x.T, y, out=dw)
+                torch.matmul(y, w.mT, out=dx)
+                torch.matmul(x.mT, y, out=dw)
 
     return work
