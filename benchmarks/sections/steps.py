@@ -23,7 +23,7 @@ def section(results: Mapping[str, Any]) -> list[str]:
         "it is fastest with. Peers have nets of as many parameters and run a plain step (loss, backward,",
         "Adam), once more with fused Adam, once more compiled; flowjax is jitted, and its couplings are",
         "8 % larger in five dimensions. Ours also clips, averages, guards and logs. The limit is the matrix",
-        "products of the nets alone. FrEIA's release has no splines. Batched are 16 models, the time is one's.",
+        "products of the nets alone. FrEIA's release has no splines. Batched: one of 16 models.",
         "",
     ]
     for kind, found in results.items():
