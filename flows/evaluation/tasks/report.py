@@ -10,16 +10,18 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
+from flows.core import Dataset, Density
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, some_contexts
 from flows.evaluation.ensembles import MEMBERS
 from flows.evaluation.figures import png, training_figures
 from flows.evaluation.meaning import text
 from flows.evaluation.measure import measure
+from flows.evaluation.mixture import Mixture
 from flows.evaluation.plots import densities, loss_curves
 from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
@@ -41,6 +43,7 @@ _NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to
 def report(
     run: str = "latest",
     runs: list[str] | None = None,
+    mixture: bool = False,
     output: str | None = None,
     points: PositiveInt = 100_000,
     n_members: Members = MEMBERS,
@@ -53,6 +56,7 @@ def report(
     Args:
         run: The run's directory, or `latest`.
         runs: Several runs, laid over each other in one report instead.
+        mixture: Whether to lay beside them the mean of their densities.
         output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
         points: Most test points used.
         n_members: Draws for each held-out case, where x is a field, 2 to 1000.
@@ -63,6 +67,10 @@ def report(
     Raises: UserError.
     """
     if runs is None:
+        if mixture:
+            raise UserError(
+                "mixture=true: goes with runs=[a,b,…] or sweep=DIR, whose densities it is the mean of"
+            )
         path = find(run)
         opened = open_run(path, checkpoint, trusted_packages)
         folder = ready(Path(output) if output else path / "evaluation")
@@ -74,7 +82,11 @@ def report(
     for path in dict.fromkeys(find(each) for each in runs):
         name = path.name if path.name not in every else str(path)
         every[name] = open_run(path, checkpoint, trusted_packages)
-    _several(every, ready(Path(output) if output else OUTPUTS / "comparison"), points, n_members, seed)
+    judged = {name: Judged(each.density, each.dataset) for name, each in every.items()}
+    if mixture:
+        judged["mixture"] = _mixture(every)
+    folder = ready(Path(output) if output else OUTPUTS / "comparison")
+    _several(every, judged, folder, points, n_members, seed)
 
 
 def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_members: int, seed: int) -> None:
@@ -110,16 +122,43 @@ def _summary(saved: Saved, checkpoint: str) -> str:
     return f"{names[0]} on {names[1]} · {step:,} steps, {status} · {checkpoint} checkpoint"
 
 
-def _several(every: Mapping[str, Opened], folder: Path, points: int, n_members: int, seed: int) -> None:
+class Judged(NamedTuple):
+    """A density, and the data it is held against."""
+
+    density: Density
+    dataset: Dataset
+
+
+def _mixture(every: Mapping[str, Opened]) -> Judged:
+    """The mean of the runs' densities, held against the first one's data."""
+    first, *rest = every.values()
+    for each in rest:
+        if each.saved.spec != first.saved.spec:
+            raise UserError(
+                f"mixture=true: {each.saved.path} isn't of what {first.saved.path} is of; "
+                "a mean of densities needs the same features"
+            )
+    return Judged(Mixture([each.density for each in every.values()]), first.dataset)
+
+
+def _several(
+    every: Mapping[str, Opened],
+    judged: Mapping[str, Judged],
+    folder: Path,
+    points: int,
+    n_members: int,
+    seed: int,
+) -> None:
     metrics, warnings = {}, []
-    for name, opened in every.items():
-        metrics[name], doubts = measure(opened.density, opened.dataset, seed, points, n_members=n_members)
-        warnings += [f"{name}: {line}" for line in (*opened.warnings, *doubts)]
+    for name, (density, dataset) in judged.items():
+        metrics[name], doubts = measure(density, dataset, seed, points, n_members=n_members)
+        known = every[name].warnings if name in every else []
+        warnings += [f"{name}: {line}" for line in (*known, *doubts)]
     if len({opened.saved.facts.get("data_hash") for opened in every.values()}) > 1:
         warnings.append("these runs were trained on different data: their likelihoods don't compare")
-    titles = _titles(every)
+    titles = {"mixture": "mixture: the mean of the runs' densities"} | _titles(every)
     figures = _curves({name: opened.saved.metrics() for name, opened in every.items()})
-    figures |= _side_by_side(every, seed)
+    figures |= _side_by_side(every, judged, seed)
     _write_figures(folder, figures)
     keys = list(dict.fromkeys(key for each in metrics.values() for key in each))
     table = [[name, *(each.get(key, "") for key in keys)] for name, each in metrics.items()]
@@ -153,7 +192,7 @@ def _curves(runs: Mapping[str, Sequence[Mapping[str, float | None]]]) -> dict[st
     return {"loss": loss_curves(known)} if known else {}
 
 
-def _side_by_side(every: Mapping[str, Opened], seed: int) -> dict[str, Figure]:
+def _side_by_side(every: Mapping[str, Opened], judged: Mapping[str, Judged], seed: int) -> dict[str, Figure]:
     """Densities over the first run's data; only where all runs speak of the same one or two features."""
     first = next(iter(every.values()))
     spec = first.saved.spec
@@ -161,7 +200,7 @@ def _side_by_side(every: Mapping[str, Opened], seed: int) -> dict[str, Figure]:
     if not alike or len(spec.shape) != 1 or spec.shape[0] > 2:
         return {}
     batch = examples(first.dataset, "test", SHOWN, torch.Generator().manual_seed(seed))
-    models = {name: each.density for name, each in every.items()}
+    models = {name: each.density for name, each in judged.items()}
     return {
         "density": densities(models, first.dataset.truth, batch, spec.names, some_contexts(batch.context))
     }
