@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from flows.cli import entry  # the rest is imported where it is used, so that --help answers at once
+
+if TYPE_CHECKING:
+    from flows.core import Dataset
+    from flows.training.outcome import Outcome
+    from flows.training.session import Session
 
 
 def check(config: dict[str, Any]) -> None:
@@ -14,33 +20,58 @@ def check(config: dict[str, Any]) -> None:
     check_all(config, trusted=config["trusted_packages"])
 
 
-@entry("config", check)
-def train(config: dict[str, Any]) -> None:
-    """Build dataset, model and trainer; fit; print where the results are."""
+def prepare(config: dict[str, Any], datasets: dict[str, Dataset] | None = None) -> Session:
+    """Build dataset, model and trainer.
+
+    Args:
+        config: What to build.
+        datasets: Those there are already, by their configuration; takes a new one.
+    """
     import torch
 
     from flows.config import build
     from flows.evaluation import figures
     from flows.training.fingerprint import fingerprint
-    from flows.training.session import carry_out
+    from flows.training.session import Session
 
     trusted = config["trusted_packages"]
     runtime, logger = build(config["runtime"], "runtime"), build(config["logger"], "logger")
     runtime.enter()
-    dataset = build(config["dataset"], "dataset", trusted=trusted)
+    described, known = repr(config["dataset"]), {} if datasets is None else datasets
+    dataset = known.get(described) or build(config["dataset"], "dataset", trusted=trusted)
+    known[described] = dataset
     torch.manual_seed(config["seed"])  # for the first weights; all later randomness has generators of its own
-    model = build(config["model"], "model", trusted=trusted, spec=dataset.spec)
-    trainer = build(config["trainer"], "trainer", trusted=trusted)
-    outcome = carry_out(
+    return Session(
         config,
-        model,
+        build(config["model"], "model", trusted=trusted, spec=dataset.spec),
         dataset,
-        trainer,
+        build(config["trainer"], "trainer", trusted=trusted),
         runtime,
         logger,
         data_hash=fingerprint(dataset.source("train")),
         draw=lambda density: figures.training_figures(density, dataset),
     )
+
+
+def train_together(configs: list[dict[str, Any]], size: int) -> list[Exception | None]:
+    """Train several, those of equal shape as one."""
+    from flows.sweeps.batched import train_all
+
+    return train_all(configs, partial(prepare, datasets={}), conclude, size)
+
+
+@entry("config", check, together=train_together)
+def train(config: dict[str, Any]) -> None:
+    """Build what is asked for; fit; print where the results are."""
+    from flows.training.session import carry_out
+
+    conclude(carry_out(prepare(config)))
+
+
+def conclude(outcome: Outcome) -> None:
+    """Draw the curves of the losses, and say where the results are."""
+    from flows.evaluation import figures
+
     figures.save_losses(outcome.folder)
     print(outcome)
 

@@ -10,11 +10,12 @@ import os
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import hydra
 from hydra._internal import hydra as internals
@@ -22,7 +23,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from flows.composition import Loader, check_flags
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 CONF = Path(__file__).parent.parent / "conf"
 Task = Callable[[dict[str, Any]], None]
+Tasks = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
 
 
 def stamp() -> str:
@@ -47,7 +49,7 @@ OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
 def entry(
-    config_name: str, check: Task | None = None, conf: Path = CONF
+    config_name: str, check: Task | None = None, conf: Path = CONF, together: Tasks | None = None
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
@@ -60,12 +62,14 @@ def entry(
         config_name: Primary configuration, a file in `conf`.
         check: Called first, to raise UserError; in a sweep with each configuration before any of them runs.
         conf: Folder of all configuration.
+        together: Does the task for several configurations at once, given the most to do as one, and says for
+            each what went wrong; for `hydra/launcher=batched`.
     """
 
     def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, check or (lambda _: None), config_name, conf).run()
+            _Program(task, check or (lambda _: None), config_name, conf, together).run()
 
         return main
 
@@ -75,11 +79,12 @@ def entry(
 class _Program:
     """One call of a program."""
 
-    def __init__(self, task: Task, check: Task, config_name: str, conf: Path) -> None:
+    def __init__(self, task: Task, check: Task, config_name: str, conf: Path, several: Tasks | None) -> None:
         self.task = task
         self.check = check
         self.config_name = config_name
         self.conf = conf
+        self.several = several
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.missing: list[Path] = []  # folders that weren't there when we came
         self.bugs: list[Exception] = []
@@ -89,6 +94,7 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
+        vars(job)["together"] = self.together  # Hydra hands a launcher this function and nothing else of ours
         try:
             arguments = _arguments()
             check_flags(arguments)
@@ -121,23 +127,50 @@ class _Program:
 
     def swept(self, config: DictConfig) -> Failure | None:
         """The task as a job among others, in whatever process: what goes wrong stays with it."""
-        job = HydraConfig.get()
-        folder = Path(job.sweep.dir, job.sweep.subdir)
-        overrides = list(job.overrides.task)
-        name = told(job.job.num, overrides)
+        job = Job.now()
         try:
-            begin(folder, overrides)
-            print(f"{name}\n", end="", flush=True)  # in one piece, where other jobs speak too
-            self.perform(self.plain(config) | {"run_dir": str(folder)})
+            self.perform(self.begun(job, config))
         except BrokenPipeError:
             raise
         except Exception as error:
-            told_to_users = _told_to_users(error)
-            reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
-            print(f"{_name()}: error: {name}: {reason}\n", end="", file=sys.stderr)
-            if self.full_errors or not told_to_users:
-                traceback.print_exception(error)
-            return fail(folder, reason, None if told_to_users else error)
+            return self.failed(job, error)
+
+    def together(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
+        """The task as all jobs of a sweep at once, each configuration with Hydra's own part."""
+        if self.several is None:
+            raise UserError("hydra/launcher=batched: this program does one job at a time")
+        results: list[Failure | None] = [None] * len(configs)
+        begun: dict[int, tuple[Job, dict[str, Any]]] = {}
+        for place, config in enumerate(configs):
+            HydraConfig.instance().set_config(config)
+            job, given = Job.now(), copy(config)
+            with open_dict(given):
+                del given["hydra"]
+            try:
+                begun[place] = job, self.begun(job, given)
+                self.check(begun[place][1])
+            except Exception as error:
+                results[place] = self.failed(job, error)
+        ready = [place for place in begun if results[place] is None]
+        errors = self.several([begun[place][1] for place in ready], size)
+        for place, error in zip(ready, errors, strict=True):
+            results[place] = None if error is None else self.failed(begun[place][0], error)
+        return results
+
+    def begun(self, job: Job, config: DictConfig) -> dict[str, Any]:
+        """What a job is told, once it has been announced."""
+        begin(job.folder, job.overrides)
+        print(f"{job.name}\n", end="", flush=True)  # in one piece, where other jobs speak too
+        return self.plain(config) | {"run_dir": str(job.folder)}
+
+    def failed(self, job: Job, error: Exception) -> Failure:
+        """Say why a job failed, here and in its folder."""
+        told_to_users = _told_to_users(error)
+        reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
+        print(f"{_name()}: error: {job.name}: {reason}\n", end="", file=sys.stderr)
+        if self.full_errors or not told_to_users:
+            traceback.print_exception(error)
+        return fail(job.folder, reason, None if told_to_users else error)
 
     def perform(self, config: dict[str, Any]) -> None:
         self.check(config)
@@ -166,6 +199,21 @@ class _Program:
                 if [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
                     (folder / "multirun.yaml").unlink()
                 folder.rmdir()
+
+
+class Job(NamedTuple):
+    """A job of a sweep."""
+
+    folder: Path
+    overrides: list[str]
+    name: str
+
+    @staticmethod
+    def now() -> Job:
+        """The one that Hydra is at."""
+        job = HydraConfig.get()
+        overrides = list(job.overrides.task)
+        return Job(Path(job.sweep.dir, job.sweep.subdir), overrides, told(job.job.num, overrides))
 
 
 def _arguments() -> Namespace:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 import train
 from flows.config import build
 from flows.core import Dataset
+from flows.training.session import Session
 
 
 def configuration(*overrides: str) -> dict[str, Any]:
@@ -24,6 +25,11 @@ def configuration(*overrides: str) -> dict[str, Any]:
 def dataset(*overrides: str) -> Dataset:
     """The dataset that train.py would build."""
     return build(configuration(*overrides)["dataset"], "dataset")
+
+
+def session(*overrides: str) -> Session:
+    """What train.py would train."""
+    return train.prepare(configuration(*overrides))
 
 
 def run(folder: Path, *overrides: str) -> None:

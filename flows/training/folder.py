@@ -17,7 +17,7 @@ from flows.files import write_whole
 
 _LOCK = ".lock"
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
-_FREE = ("run_dir", "logger.", "runtime.device", "trainer.keep", "trusted_packages")
+_FREE = ("run_dir", "logger.", "runtime.device", "runtime.compile", "trainer.keep", "trusted_packages")
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
 
@@ -36,7 +36,7 @@ class Folder:
     def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
         """See whether this configuration may run here: a new run, or the same one carried on.
 
-        A larger budget, another logger and another device are allowed.
+        A larger budget, another logger and another device are allowed, and to compile or not.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming every difference.

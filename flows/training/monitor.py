@@ -82,10 +82,11 @@ class Monitor:
         self._latest: dict[str, float] = {}
 
     @contextmanager
-    def progress(self, step: int, steps: int) -> Iterator[None]:
+    def progress(self, step: int, steps: int, shown: bool = True) -> Iterator[None]:
         """Show a bar from step to steps, quiet where nobody watches; flush and close all at the end."""
         self._since = (step, time.perf_counter())
-        options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "disable": None, "dynamic_ncols": True}
+        options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "dynamic_ncols": True}
+        options["disable"] = None if shown else True
         with tqdm(total=steps, initial=step, **options) as self._bar:
             try:
                 yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
@@ -48,12 +48,22 @@ class Player:
         self.good = torch.zeros((), dtype=torch.long, device=self.weights.device)
 
     def step(self, loss: Tensor, rate: float = 1.0) -> None:
-        """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate.
+        """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate."""
+        self.backward(loss)
+        self.update(loss, rate)
+
+    def backward(self, loss: Tensor) -> None:
+        """Put the gradient of loss () into `gradient`."""
+        self.gradient.zero_()
+        loss.backward()
+
+    def update(self, loss: Tensor, rate: float = 1.0) -> None:
+        """Descend along `gradient`, which is that of loss (), and which this spends.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
         `good` counts no further. Nothing here waits for the device.
         """
-        weights, grad = self.weights.detach(), self._gradient(loss)
+        weights, grad = self.weights.detach(), self.gradient
         norm = torch.linalg.vector_norm(grad)
         good = (loss.detach().abs() + norm < torch.inf) & (self.good == self.steps)  # NaN compares as False
         if self.clip_norm is not None:
@@ -117,12 +127,17 @@ class Player:
         self.good = tensors["good"].to(device).clone()
         self.steps = int(tensors["steps"])
 
-    def _gradient(self, loss: Tensor) -> Tensor:
-        grad = self.weights.grad
-        assert grad is not None
-        grad.zero_()
-        loss.backward()
-        return grad
+    @property
+    def gradient(self) -> Tensor:
+        """Of the weights: one flat vector, of which the parameters' are views."""
+        assert self.weights.grad is not None
+        return self.weights.grad
+
+    def move(self, weights: Tensor, gradient: Tensor) -> None:
+        """Keep weights and gradient in these vectors from now on, such as rows of what members share."""
+        weights.copy_(self.weights.detach())
+        self.weights.data, self.weights.grad = weights, gradient
+        _bind(list(trained(self.net).values()), self.weights)
 
 
 def within(tensors: Tensors, prefix: str) -> Tensors:
@@ -148,12 +163,23 @@ def fill(net: nn.Module, weights: Tensors) -> None:
     net.load_state_dict(weights)
 
 
+def trained(net: nn.Module) -> dict[str, nn.Parameter]:
+    """A net's parameters in the order in which they lie in the flat vector, by name."""
+    return {name: p for name, p in net.named_parameters() if p.requires_grad}
+
+
 def _flatten(net: nn.Module) -> nn.Parameter:
     """Move a net's parameters, and their gradients, into one vector each."""
-    parameters = [p for p in net.parameters() if p.requires_grad]
+    parameters = list(trained(net).values())
     flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     flat.grad = torch.zeros_like(flat)
+    _bind(parameters, flat)
+    return flat
+
+
+def _bind(parameters: Sequence[nn.Parameter], flat: nn.Parameter) -> None:
+    """Make parameters, and their gradients, views of a flat vector and its gradient."""
+    assert flat.grad is not None
     sizes = [p.numel() for p in parameters]
     for p, data, grad in zip(parameters, flat.data.split(sizes), flat.grad.split(sizes), strict=True):
         p.data, p.grad = data.view_as(p), grad.view_as(p)
-    return flat

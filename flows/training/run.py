@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from flows.core import Batch, Spec
 from flows.lattice import dequantise
 from flows.objectives import Objective
+from flows.objectives.objective import Noise
 from flows.training.checkpoint import Checkpoint
+from flows.training.compiling import compile_step
+from flows.training.gradient import Gradient, gradient, state
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
 from flows.training.stream import Stream
@@ -60,6 +63,7 @@ class Run:
         self.turn = 0
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
+        self.compiled: dict[str, Gradient] = {}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -68,9 +72,42 @@ class Run:
         return {name: player.net for name, player in self.players.items()}
 
     @property
+    def drops(self) -> bool:
+        """Whether a net draws anything itself."""
+        inner = (module for net in self.nets.values() for module in net.modules())
+        return any(isinstance(module, nn.Dropout) and module.p > 0 for module in inner)
+
+    @property
     def step(self) -> int:
         """Whole steps done."""
         return self.turn // len(self.objective.cycle)
+
+    @property
+    def player(self) -> str:
+        """Whose turn it is."""
+        return self.objective.cycle[self.turn % len(self.objective.cycle)]
+
+    def prepare(self) -> tuple[Batch, Noise]:
+        """What the next turn needs: a batch, and what its objective draws."""
+        batch = self.draw()
+        return batch, self.objective.noise(self.player, self.nets, batch, self.generator)
+
+    def backward(self, batch: Batch, noise: Noise) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Give the player its gradient; its loss () and what it logs."""
+        if self.compiled:
+            given = {name: value for name, value in batch._asdict().items() if value is not None}
+            slope, found = self.compiled[self.player](self._tensors, given, noise)
+            self.players[self.player].gradient.copy_(slope)
+            return found
+        loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
+        self.players[self.player].backward(loss)
+        return loss, logs
+
+    def compile(self) -> None:
+        """From now on gradients come from one compiled graph a player; the first turn of each builds it."""
+        self._tensors = state(self.players)
+        for name in {*self.objective.cycle}:
+            self.compiled[name] = compile_step(gradient(self.objective, name, self.nets))
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""
@@ -112,7 +149,8 @@ class Run:
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
         own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
         own["generator"] = self.generator.get_state()
-        own["dropout"] = _process_generator(self.generator.device).get_state()
+        if self.drops:
+            own["dropout"] = _process_generator(self.generator.device).get_state()
         tensors = {name: player.state() for name, player in self.players.items()} | {"run": own}
         facts = {
             "turn": self.turn,
@@ -131,7 +169,8 @@ class Run:
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])
-            _process_generator(self.generator.device).set_state(own["dropout"])
+            if self.drops:
+                _process_generator(self.generator.device).set_state(own["dropout"])
         else:
             self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
             torch.manual_seed(self.generator.initial_seed())

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from flows.errors import UserError
+from flows.training.compiling import ENOUGH, has_compiler
 
 Threads = Annotated[int, Field(ge=1, le=1024)]
 
@@ -20,8 +21,9 @@ class Runtime:
         device: "cuda" if there is one ("auto"), or as named.
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
+        compile: Whether a step's gradient is compiled: "auto" where the steps to come repay it.
 
-    Raises: UserError if CUDA is asked for and absent.
+    Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Runtime:
         device: Literal["auto", "cpu", "cuda"] = "auto",
         dtype: Literal["float32", "float64"] = "float32",
         threads: Threads | None = 1,
+        compile: Literal["auto"] | bool = "auto",
     ) -> None:
         found = torch.cuda.is_available()
         if device == "cuda" and not found:
@@ -36,6 +39,15 @@ class Runtime:
         self.device = torch.device("cuda" if found and device != "cpu" else "cpu")
         self.dtype: torch.dtype = getattr(torch, dtype)
         self.threads = threads
+        self.compile = compile
+        if compile is True and not has_compiler(self.device):
+            raise UserError("runtime.compile=true: no C++ compiler (g++) is found; install one, or use auto")
+
+    def compiles(self, steps: int) -> bool:
+        """Whether this many steps are to be compiled ones."""
+        if self.compile == "auto":
+            return steps >= ENOUGH and has_compiler(self.device)
+        return self.compile
 
     def enter(self) -> None:
         """Apply what is global to the process."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, final
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
@@ -22,67 +23,154 @@ from flows.training.trainer import Trainer
 from flows.training.validation import Validation
 
 
-def carry_out(
-    config: Mapping[str, Any],
-    model: Sampler,
-    dataset: Dataset,
-    trainer: Trainer,
-    runtime: Runtime,
-    logger: Logger,
-    data_hash: str,
-    draw: Draw | None = None,
-) -> Outcome:
-    """Train in `run_dir`: from the start, from another run's weights, or from where this run stopped.
+def carry_out(session: Session) -> Outcome:
+    """Train in a session's folder: from the start, from another run's weights, or from where it stopped.
 
     Raises: UserError if the folder holds another run, or the loss diverges.
     """
-    folder = Folder(config["run_dir"])
-    extended = folder.check(config, data_hash)
-    with folder.held():
-        run, validation = _stand(config, model, dataset, trainer, runtime, folder)
-        run.steps = _budget(run, validation, trainer, folder, extended)
-        if logger.describe:
-            with run.players["model"].averaged():  # no dropout, which would draw from what the run draws from
-                print(describe(model, run.stream.source.take(slice(0, trainer.batch_size))))
-        if not trainer.done(run):
-            known = {"seed": config["seed"], "data_hash": data_hash, "spec": dataset.spec._asdict()}
-            folder.claim(config, {**facts(runtime), **known}, run.step, run.steps)
-            monitor = Monitor(folder.path, logger, config, draw, run.step)
-            begin = time.perf_counter()
-            try:
-                trainer.fit(run, validation, monitor)
-            except KeyboardInterrupt:
-                print(f"stopped at step {run.step}; the same command carries on", file=sys.stderr)
-                raise
-            finally:
-                spent = folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
-                folder.note(status=_status(trainer, run), step=run.step, seconds=round(spent, 2))
-        return Outcome(folder.path, run.step, _best_scores(run, validation, folder), logger.tensorboard)
+    with session.opened():
+        if not session.done:
+            compiled = session.runtime.compiles(session.run.steps)
+            with session.training(compiled):
+                if compiled:
+                    session.run.compile()
+                session.trainer.fit(session.run, session.validation, session.monitor)
+        return session.outcome()
 
 
-def _stand(
-    config: Mapping[str, Any],
-    model: Sampler,
-    dataset: Dataset,
-    trainer: Trainer,
-    runtime: Runtime,
-    folder: Folder,
-) -> tuple[Run, Validation]:
-    """The run where its folder says that it stands."""
-    last, best = folder.checkpoints / "last", folder.checkpoints / "best"
-    latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
-    origin = config["init_from"] if latest is None else None
-    run = trainer.start(model, dataset, runtime, config["seed"], Saved(origin).weights() if origin else None)
-    validation = Validation(dataset, runtime)
-    if latest is not None:
-        run.restore(checkpoint.read(latest))
-    damaged = [path for path in checkpoint.steps(last) if int(path.name) > run.step]
-    if damaged:
-        print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
-    for kept in (last, best):
-        checkpoint.drop_beyond(kept, run.step)
-    _mend_best(run, folder)
-    return run, validation
+@final
+class Session:
+    """A run from its folder's opening to its result.
+
+    Args:
+        config: All that the run is told.
+        model: What is trained.
+        dataset: On what.
+        trainer: How.
+        runtime: Where.
+        logger: What to show.
+        data_hash: Tells its training examples from others.
+        draw: Figures of the model while it trains.
+    """
+
+    run: Run
+    validation: Validation
+    monitor: Monitor
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        model: Sampler,
+        dataset: Dataset,
+        trainer: Trainer,
+        runtime: Runtime,
+        logger: Logger,
+        data_hash: str,
+        draw: Draw | None = None,
+    ) -> None:
+        self.config = config
+        self.model = model
+        self.dataset = dataset
+        self.trainer = trainer
+        self.runtime = runtime
+        self.logger = logger
+        self.data_hash = data_hash
+        self.draw = draw
+        self.folder = Folder(config["run_dir"])
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Meanwhile the folder is this run's and nobody else's; the run stands where it says.
+
+        Raises: UserError if the folder holds another run.
+        """
+        extended = self.folder.check(self.config, self.data_hash)
+        with self.folder.held():
+            self.run, self.validation = self._stand()
+            self.run.steps = self._budget(extended)
+            if self.logger.describe:
+                with self.run.players["model"].averaged():  # no dropout, which would draw from the run's
+                    print(
+                        describe(self.model, self.run.stream.source.take(slice(0, self.trainer.batch_size)))
+                    )
+            yield
+
+    @contextmanager
+    def training(self, compiled: bool) -> Iterator[None]:
+        """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands."""
+        known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
+        known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
+        self.folder.claim(self.config, known, self.run.step, self.run.steps)
+        self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.step)
+        begin = time.perf_counter()
+        try:
+            yield
+        except KeyboardInterrupt:
+            print(f"stopped at step {self.run.step}; the same command carries on", file=sys.stderr)
+            raise
+        finally:
+            spent = self.folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
+            self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.trainer.done(self.run)
+
+    def outcome(self) -> Outcome:
+        """What came of it: the scores of the best checkpoint."""
+        best = checkpoint.newest(self.folder.checkpoints / "best")
+        if best is not None:
+            self.run.players["model"].restore(checkpoint.read(best).tensors["model"])
+        scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
+        return Outcome(self.folder.path, self.run.step, scores, self.logger.tensorboard)
+
+    def _stand(self) -> tuple[Run, Validation]:
+        """The run where its folder says that it stands."""
+        last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
+        latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
+        origin = self.config["init_from"] if latest is None else None
+        weights = Saved(origin).weights() if origin else None
+        run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
+        validation = Validation(self.dataset, self.runtime)
+        if latest is not None:
+            run.restore(checkpoint.read(latest))
+        damaged = [path for path in checkpoint.steps(last) if int(path.name) > run.step]
+        if damaged:
+            print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
+        for kept in (last, best):
+            checkpoint.drop_beyond(kept, run.step)
+        _mend_best(run, self.folder)
+        return run, validation
+
+    def _budget(self, extended: bool) -> int:
+        """Steps in all: those fixed when the run began, unless it is given a larger budget.
+
+        Raises: UserError if the budget is smaller, or patience and not the budget has ended the run.
+        """
+        noted, path = self.folder.facts().get("steps"), self.folder.path
+        if noted is not None and not extended:
+            return noted
+        if noted is not None:
+            self.run.steps = noted
+            if self.done and self.run.step < noted:
+                raise UserError(
+                    f"{path}: stopped early at step {self.run.step}; a larger budget changes nothing"
+                )
+        steps = self.trainer.budget(self.run, self.validation)
+        if steps < (noted or 0):
+            raise UserError(
+                f"{path}: its budget was {noted} steps and this one is {steps}; "
+                "only a larger one carries a run on; give a new run_dir"
+            )
+        return steps
+
+    def _status(self) -> str:
+        if self.run.diverged_at() is not None:
+            return "diverged"
+        if self.run.step >= self.run.steps:
+            return "finished"
+        return "stopped early" if self.done else "interrupted"
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
@@ -94,41 +182,3 @@ def _mend_best(run: Run, folder: Folder) -> None:
         checkpoint.write(best, run.step, run.state())
     else:
         run.best = Best()
-
-
-def _budget(run: Run, validation: Validation, trainer: Trainer, folder: Folder, extended: bool) -> int:
-    """Steps in all: those fixed when the run began, unless it is given a larger budget.
-
-    Raises: UserError if the budget is smaller, or patience and not the budget has ended the run.
-    """
-    noted = folder.facts().get("steps")
-    if noted is not None and not extended:
-        return noted
-    if noted is not None:
-        run.steps = noted
-        if trainer.done(run) and run.step < noted:
-            raise UserError(
-                f"{folder.path}: stopped early at step {run.step}; a larger budget changes nothing"
-            )
-    steps = trainer.budget(run, validation)
-    if steps < (noted or 0):
-        raise UserError(
-            f"{folder.path}: its budget was {noted} steps and this one is {steps}; "
-            "only a larger one carries a run on; give a new run_dir"
-        )
-    return steps
-
-
-def _status(trainer: Trainer, run: Run) -> str:
-    if run.diverged_at() is not None:
-        return "diverged"
-    if run.step >= run.steps:
-        return "finished"
-    return "stopped early" if trainer.done(run) else "interrupted"
-
-
-def _best_scores(run: Run, validation: Validation, folder: Folder) -> dict[str, float]:
-    best = checkpoint.newest(folder.checkpoints / "best")
-    if best is not None:
-        run.players["model"].restore(checkpoint.read(best).tensors["model"])
-    return {f"val_{name}": score for name, score in validation(run).items()}

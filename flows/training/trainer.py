@@ -165,7 +165,7 @@ class Trainer:
             while not self.done(run):
                 self.take_turn(run)
                 if run.turn % len(self.objective.cycle) == 0:
-                    self._look_up(run, validation, monitor)
+                    self.look_up(run, validation, monitor)
 
     def done(self, run: Run) -> bool:
         """Whether the budget or the patience has ended."""
@@ -173,15 +173,16 @@ class Trainer:
 
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
-        name = self.objective.cycle[run.turn % len(self.objective.cycle)]
-        batch = run.draw()
-        noise = self.objective.noise(name, run.nets, batch, run.generator)
-        loss, logs = self.objective.loss(name, run.nets, batch, noise)
-        run.players[name].step(loss, self.schedule(run.step, run.steps))
+        batch, noise = run.prepare()
+        self.end_turn(run, *run.backward(batch, noise))
+
+    def end_turn(self, run: Run, loss: Tensor, logs: Mapping[str, Tensor]) -> None:
+        """Move the player along its gradient, which is there already, and count."""
+        run.players[run.player].update(loss, self.schedule(run.step, run.steps))
         run.tally(logs)
         run.turn += 1
 
-    def _look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
+    def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
         """Between two steps, log, validate, draw and save what is due."""
         step, last = run.step, run.step == run.steps
         folder = monitor.folder / "checkpoints"

@@ -25,7 +25,7 @@ from flows.training import checkpoint, facts
 from flows.training.folder import Folder
 from flows.training.monitor import Logger
 from flows.training.outcome import Outcome
-from flows.training.session import carry_out
+from flows.training.session import Session, carry_out
 from flows.training.table import read
 from flows.training.trainer import Trainer
 
@@ -49,7 +49,7 @@ def session(
     config["trainer"] = {"max_steps": trainer.max_steps, "keep": trainer.keep}
     torch.manual_seed(0)
     model = realnvp(DATA.spec, layers=2, width=32)
-    return carry_out(config | keys, model, DATA, trainer, small.RUNTIME, show, data_hash)
+    return carry_out(Session(config | keys, model, DATA, trainer, small.RUNTIME, show, data_hash))
 
 
 def record(folder: Path) -> dict[str, Any]:

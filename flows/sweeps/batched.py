@@ -1,0 +1,123 @@
+"""Which jobs of a sweep train together, and their training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from flows.core import Spec
+from flows.errors import UserError
+from flows.sweeps.together import Together
+from flows.training.outcome import Outcome
+from flows.training.session import Session
+
+Config = dict[str, Any]
+Errors = dict[int, Exception]  # by the place of the job
+
+
+def train_all(
+    configs: Sequence[Config],
+    prepare: Callable[[Config], Session],
+    conclude: Callable[[Outcome], None],
+    size: int,
+) -> list[Exception | None]:
+    """Train each configuration's run, those of equal shape together.
+
+    Args:
+        configs: Each names a folder of its own.
+        prepare: Builds what a configuration describes.
+        conclude: Says what came of it.
+        size: Most runs in one batch.
+
+    Returns: For each why it failed, or None.
+    """
+    errors: Errors = {}
+    groups: dict[tuple[str, Spec], dict[int, Session]] = {}
+    for job, config in enumerate(configs):
+        try:
+            session = prepare(config)
+        except Exception as error:  # whatever it is, it is this job's
+            errors[job] = error
+        else:
+            groups.setdefault((_shape(config), session.dataset.spec), {})[job] = session
+    for group in groups.values():
+        jobs = [*group]
+        for start in range(0, len(jobs), size):
+            errors |= _train({job: group[job] for job in jobs[start : start + size]}, conclude)
+    return [errors.get(job) for job in range(len(configs))]
+
+
+def _shape(config: Mapping[str, Any]) -> str:
+    """What runs have in common whose steps are one: all that a gradient's structure depends on."""
+    trainer = config["trainer"]
+    objective = {k: v for k, v in trainer["objective"].items() if not isinstance(v, float)}
+    runtime = config["runtime"]
+    return json.dumps([config["model"], objective, trainer.get("batch_size"), runtime], sort_keys=True)
+
+
+def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None]) -> Errors:
+    """Open, train together, conclude; one that fails leaves the others alone."""
+    errors: Errors = {}
+    with ExitStack() as stack:
+        opened: dict[int, Session] = {}
+        for job, session in sessions.items():
+            try:
+                stack.enter_context(session.opened())
+                opened[job] = session
+            except Exception as error:
+                errors[job] = error
+        try:
+            fit(opened, errors)
+        except Exception as error:  # of the batch, and so of all its runs
+            errors |= dict.fromkeys(opened.keys() - errors.keys(), error)
+        for job in opened.keys() - errors.keys():
+            try:
+                conclude(opened[job].outcome())
+            except Exception as error:
+                errors[job] = error
+    return errors
+
+
+def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
+    """Train each to its own end, as `Trainer.fit` would alone, all in lockstep while they last.
+
+    Compiled, the batch keeps its size to the end, and rows of runs that have ended are computed for nothing.
+
+    Args:
+        sessions: Opened ones of equal shape, by job.
+        errors: Takes why those that fail do.
+    """
+    active = {job: session for job, session in sessions.items() if not session.done}
+    with ExitStack() as stack:
+        steps = sum(session.run.steps for session in sessions.values())
+        compiled = any(session.runtime.compiles(steps) for session in sessions.values())
+        for place, session in enumerate(active.values()):
+            stack.enter_context(session.training(compiled))
+            run = session.run
+            stack.enter_context(session.monitor.progress(run.step, run.steps, shown=place == 0))
+        while active:
+            joined = sessions if compiled else active
+            together = Together([session.run for session in joined.values()], compiled)
+            places = {job: row for row, job in enumerate(joined)}
+            going = active
+            while going and (compiled or going.keys() == active.keys()):
+                going = step(together, {places[job]: job for job in going}, sessions, errors)
+            active = going
+
+
+def step(
+    together: Together, rows: Mapping[int, int], sessions: Mapping[int, Session], errors: Errors
+) -> dict[int, Session]:
+    """One step of the jobs that stand in these rows; those that go on."""
+    active = {job: sessions[job] for job in rows.values()}
+    for _ in range(len(together.runs[0].objective.cycle)):
+        for session, (loss, logs) in zip(active.values(), together.backward(rows), strict=True):
+            session.trainer.end_turn(session.run, loss, logs)
+    for job, session in active.items():
+        try:
+            session.trainer.look_up(session.run, session.validation, session.monitor)
+        except UserError as error:
+            errors[job] = error
+    return {job: session for job, session in active.items() if job not in errors and not session.done}

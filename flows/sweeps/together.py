@@ -1,0 +1,89 @@
+"""Runs that train as one: a turn of all of them costs one forward and one backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from flows.core import Batch
+from flows.training.compiling import compile_step
+from flows.training.gradient import Gradient, State, gradient, state
+from flows.training.run import Run
+
+
+@final
+class Together:
+    """Runs of equal structure, whose gradients one pass gives.
+
+    Their players' weights become rows of one matrix, and so do the gradients. All else stays each run's own:
+    data, generators, optimizer, schedule, clipping, average, guard. Only dropout's masks are drawn for all at
+    once, so with dropout a run isn't, number by number, the one that it would be alone.
+
+    Args:
+        runs: Each with the same players of the same shapes, and the same player's turn.
+        compiled: Whether that pass is compiled, once, for this number of runs.
+    """
+
+    def __init__(self, runs: Sequence[Run], compiled: bool = False) -> None:
+        self.runs = runs
+        self.weights = {name: _rows([run.players[name].weights for run in runs]) for name in runs[0].players}
+        self.slopes = {name: torch.zeros_like(rows) for name, rows in self.weights.items()}
+        for row, run in enumerate(runs):
+            for name, player in run.players.items():
+                player.move(self.weights[name][row], self.slopes[name][row])
+        each = [state(run.players).fixed for run in runs]
+        fixed = {name: torch.stack([own[name] for own in each]) for name in each[0]}
+        self.state = State(self.weights, fixed, _scalars(runs))
+        first = runs[0]
+        self.gradient: dict[str, Gradient] = {}
+        for name in {*first.objective.cycle}:
+            each = vmap(gradient(first.objective, name, first.nets), randomness="different")
+            self.gradient[name] = compile_step(each) if compiled else each
+
+    def backward(self, rows: Collection[int]) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
+        """Give the players of these runs their gradients; each one's loss () and what it logs.
+
+        The others are computed all the same, so that shapes stay, on what the first of these has drawn.
+        """
+        drawn = {row: self.runs[row].prepare() for row in rows}
+        first = next(iter(rows))
+        player = self.runs[first].player
+        all_drawn = [drawn.get(row, drawn[first]) for row in range(len(self.runs))]
+        batches, noises = zip(*all_drawn, strict=True)
+        noise = {name: torch.stack([own[name] for own in noises]) for name in noises[0]}
+        with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
+            slopes, (losses, logs) = self.gradient[player](self.state, _stacked(batches), noise)
+        self.slopes[player].copy_(slopes)
+        split = {name: values.unbind() for name, values in logs.items()}
+        each = losses.unbind()
+        return [(each[row], {name: values[row] for name, values in split.items()}) for row in rows]
+
+
+def _rows(vectors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([vector.detach() for vector in vectors])
+
+
+def _stacked(batches: Sequence[Batch]) -> dict[str, Tensor]:
+    columns = zip(*batches, strict=True)
+    return {
+        name: torch.stack(column)
+        for name, column in zip(Batch._fields, columns, strict=True)
+        if column[0] is not None
+    }
+
+
+def _scalars(runs: Sequence[Run]) -> dict[str, Tensor]:
+    """The objectives' numbers that aren't the same for all runs."""
+    like = next(iter(runs[0].players.values())).weights
+    found = {}
+    for name, value in vars(runs[0].objective).items():
+        if isinstance(value, float):
+            values = [getattr(run.objective, name) for run in runs]
+            if any(other != value for other in values):
+                found[name] = torch.tensor(values, dtype=like.dtype, device=like.device)
+    return found

@@ -1,0 +1,88 @@
+"""The gradient of a player's loss as a pure function of tensors: to be compiled, or mapped over members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+
+from flows.core import Batch
+from flows.objectives import Objective
+from flows.objectives.objective import Noise
+from flows.training.player import Player, Tensors, trained
+
+
+class State(NamedTuple):
+    """All tensors that a loss depends on, but for the batch and the noise.
+
+    Args:
+        weights: Each player's flat vector, by its name.
+        fixed: What nets hold besides, such as the data's units, by `player.name`.
+        scalars: Numbers of the objective's, by the attribute's name, that aren't the same for all members.
+    """
+
+    weights: Tensors
+    fixed: Tensors
+    scalars: Tensors = {}  # noqa: RUF012 - never written to
+
+
+Found = tuple[Tensor, tuple[Tensor, Tensors]]
+Gradient = Callable[[State, Tensors, Noise], Found]
+
+
+def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -> Gradient:
+    """The function that gives one player's gradient (P,), its loss () and what it logs.
+
+    It takes the state, a batch as a dictionary (so that what there isn't, isn't there) and the noise.
+
+    Args:
+        objective: Whose loss.
+        player: Whose weights.
+        nets: Of all players; only their structure counts, all their tensors come with the state.
+    """
+    loss = _Loss(objective, player, nets)
+    shapes = {name: {key: p.shape for key, p in trained(net).items()} for name, net in nets.items()}
+
+    def loss_of(own: Tensor, state: State, batch: Tensors, noise: Noise) -> Found:
+        tensors = {f"nets.{name}": value for name, value in state.fixed.items()}
+        for name, flat in (state.weights | {player: own}).items():
+            pieces = flat.split([shape.numel() for shape in shapes[name].values()])
+            for (key, shape), piece in zip(shapes[name].items(), pieces, strict=True):
+                tensors[f"nets.{name}.{key}"] = piece.view(shape)
+        value, logs = functional_call(loss, tensors, (batch, noise, state.scalars))
+        return value, (value, logs)
+
+    def of_state(state: State, batch: Tensors, noise: Noise) -> Found:
+        return grad(loss_of, has_aux=True)(state.weights[player], state, batch, noise)
+
+    return of_state
+
+
+def state(players: Mapping[str, Player]) -> State:
+    """Views of all that players hold now."""
+    fixed = {}
+    for name, player in players.items():
+        own = player.net.state_dict()
+        fixed |= {f"{name}.{key}": own[key] for key in own.keys() - trained(player.net).keys()}
+    return State({name: player.weights.detach() for name, player in players.items()}, fixed)
+
+
+class _Loss(nn.Module):
+    """An objective and its nets as one module, whose tensors `functional_call` can replace."""
+
+    def __init__(self, objective: Objective, player: str, nets: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.objective = objective
+        self.player = player
+        self.nets = nn.ModuleDict(nets)
+
+    def forward(self, batch: Tensors, noise: Noise, scalars: Tensors) -> tuple[Tensor, Tensors]:
+        objective = self.objective
+        if scalars:
+            objective = copy(objective)
+            vars(objective).update(scalars)
+        loss, logs = objective.loss(self.player, dict(self.nets.items()), Batch(**batch), noise)
+        return loss, {name: value.detach() for name, value in logs.items()}

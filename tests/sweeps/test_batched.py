@@ -1,0 +1,133 @@
+"""hydra/launcher=batched: each run is the one that it would have been alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import composed
+import pytest
+import torch
+
+import train
+from flows.errors import UserError
+from flows.sweeps import batched
+from flows.training import checkpoint
+from flows.training.saved import Saved
+from flows.training.session import carry_out
+from flows.training.table import read
+
+TINY = (
+    *("dataset=moons", "dataset.n_train=256", "dataset.n_val=64", "dataset.n_test=64"),
+    *("model=realnvp", "model.layers=2", "model.width=8", "trainer.batch_size=32", "trainer.max_steps=30"),
+    *("trainer.validate_every=10", "trainer.checkpoint_every=10", "trainer.keep=9", "runtime.dtype=float64"),
+    *("runtime.device=cpu", "logger=csv", "logger.log_every=10"),
+)
+MEMBERS = (("seed=0",), ("seed=1", "trainer.optimizer.lr=1e-2"), ("seed=2", "dataset.seed=4"))
+
+
+def configs(folder: Path, *members: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        composed.configuration(*TINY, *own, f"run_dir={folder / str(number)}")
+        for number, own in enumerate(members)
+    ]
+
+
+def together(folder: Path, *members: tuple[str, ...], size: int = 64) -> list[Exception | None]:
+    return train.train_together(configs(folder, *members), size)
+
+
+def alone(folder: Path, *members: tuple[str, ...]) -> None:
+    for config in configs(folder, *members):
+        train.conclude(carry_out(train.prepare(config)))
+
+
+def tensors(run: Path, step: int = 30) -> dict[str, torch.Tensor]:
+    parts = checkpoint.read(run / "checkpoints" / "last" / f"{step:08d}").tensors
+    return {f"{part}.{name}": value for part, own in parts.items() for name, value in own.items()}
+
+
+def agree(ours: Path, theirs: Path, rtol: float = 0.0) -> None:
+    mine, yours = tensors(ours), tensors(theirs)
+    assert mine.keys() == yours.keys()
+    for name, value in mine.items():
+        torch.testing.assert_close(value, yours[name], rtol=rtol, atol=rtol, msg=name)
+
+
+@pytest.mark.parametrize("size", [64, 2])
+def test_runs_are_those_that_they_would_be_alone(tmp_path, size):
+    alone(tmp_path / "a", *MEMBERS)
+    assert together(tmp_path / "b", *MEMBERS, size=size) == [None] * 3
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
+        ours, theirs = (tmp_path / f"{sweep}/{number}" for sweep in "ba")
+        assert (ours / "config.yaml").read_text() == (theirs / "config.yaml").read_text()
+        assert json.loads((ours / "run.json").read_text())["status"] == "finished"
+        for mine, yours in zip(read(ours / "metrics.csv"), read(theirs / "metrics.csv"), strict=True):
+            assert mine.keys() == yours.keys()
+            assert float(mine["nll"]) == pytest.approx(float(yours["nll"]), rel=1e-9)
+        assert Saved(ours).weights().keys() == Saved(theirs).weights().keys()
+
+
+def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, monkeypatch):
+    together(tmp_path / "whole", *MEMBERS)
+    step = batched.step
+
+    def interrupted(joined, *rest):
+        if joined.runs[0].step == 17:
+            raise KeyboardInterrupt
+        return step(joined, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batched, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together(tmp_path / "cut", *MEMBERS)
+    assert json.loads((tmp_path / "cut/1/run.json").read_text())["status"] == "interrupted"
+    together(tmp_path / "cut", *MEMBERS)
+    for number in range(3):
+        agree(tmp_path / f"cut/{number}", tmp_path / f"whole/{number}")
+
+
+def test_one_that_diverges_leaves_the_others_alone(tmp_path):
+    members = (*MEMBERS, ("seed=3", "trainer.optimizer.lr=1e30", "trainer.warmup=0"))
+    *fine, error = together(tmp_path / "b", *members)
+    assert fine == [None] * 3
+    assert isinstance(error, UserError)
+    assert "non-finite" in str(error)
+    assert json.loads((tmp_path / "b/3/run.json").read_text())["status"] == "diverged"
+    alone(tmp_path / "a", *MEMBERS)
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
+
+
+def test_one_that_ends_sooner_leaves_the_others_alone(tmp_path):
+    members = (*MEMBERS, ("seed=3", "trainer.max_steps=10"))
+    assert together(tmp_path / "b", *members) == [None] * 4
+    alone(tmp_path / "a", *members)
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
+
+
+def test_what_differs_in_shape_trains_apart(tmp_path):
+    members = (("model.width=8",), ("model.width=12",), ("model.width=8", "seed=1"), ("dataset=circles",))
+    shapes = []
+
+    class Spy(batched.Together):  # pyright: ignore[reportGeneralTypeIssues] - final, but not for a spy
+        def __init__(self, runs, *rest):
+            shapes.append(len(runs))
+            super().__init__(runs, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batched, "Together", Spy)
+        assert together(tmp_path, *members) == [None] * 4
+    assert shapes == [3, 1] or shapes == [2, 1, 1]
+
+
+def test_what_cannot_be_opened_leaves_the_others_alone(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "mine.txt").write_text("keep me")
+    first, error, last = together(tmp_path, *MEMBERS)
+    assert (first, last) == (None, None)
+    assert "not empty" in str(error)
+    assert [path.name for path in (tmp_path / "1").iterdir()] == ["mine.txt"]

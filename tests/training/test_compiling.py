@@ -1,0 +1,66 @@
+"""A compiled step is the eager one, and is compiled only where that pays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import composed
+import pytest
+import torch
+import zoo
+
+from flows.errors import UserError
+from flows.training import compiling
+from flows.training.runtime import Runtime
+from flows.training.table import read
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_steps_are_the_eager_ones(backend):
+    """In a process of its own: the type checks of the other tests can't be compiled. Users get inductor."""
+    script = Path(__file__).with_name("steps.py")
+    done = subprocess.run([sys.executable, script, backend], capture_output=True, text=True, cwd=zoo.ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["moons", "critic"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps", "answer"),
+    [("auto", 100, False), ("auto", compiling.ENOUGH, True), (True, 1, True), (False, 10**9, False)],
+)
+def test_where_it_pays(monkeypatch, asked, steps, answer):
+    monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
+    assert Runtime("cpu", compile=asked).compiles(steps) is answer
+
+
+def test_without_a_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    assert not Runtime("cpu").compiles(10**9)
+    with pytest.raises(UserError, match=r"runtime\.compile=true: no C\+\+ compiler"):
+        Runtime("cpu", compile=True)
+
+
+def test_what_cannot_be_compiled_is_one_line():
+    def step(x):
+        return x + 1 if float(x.sum()) > 0 else x  # a branch on data
+
+    with pytest.raises(UserError, match=r"use runtime\.compile=false") as refusal:
+        compiling.compile_step(step)(torch.ones(3))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_run_is_told_and_says_whether_it_was_compiled(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "flows.training.run.compile_step", lambda function: asked.append(function) or function
+    )
+    for answer in ("false", "true"):
+        keys = ("experiment=debug", "logger=csv", "logger.describe=false", f"runtime.compile={answer}")
+        composed.run(tmp_path / answer, *keys)
+        assert json.loads((tmp_path / answer / "run.json").read_text())["compiled"] is (answer == "true")
+        assert len(asked) == (answer == "true")
+    last = [read(tmp_path / answer / "metrics.csv")[-1] for answer in ("false", "true")]
+    assert float(last[0]["nll"]) == pytest.approx(float(last[1]["nll"]), rel=1e-5)
