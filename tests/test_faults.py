@@ -328,8 +328,8 @@ FAULTS = {
     ),
     "a bug ends a sweep": Fault(
         "flows/cli.py",
-        "return fail(folder, reason, None if told_to_users else error)",
-        "raise",
+        "return fail(job.folder, reason, None if told_to_users else error)",
+        "raise error",
         "tests/sweeps/test_failures.py::test_the_others_go_on_and_the_status_is_1",
     ),
     "an old failure is kept": Fault(
