@@ -25,7 +25,8 @@ def put_together(
     Args:
         sweep: The sweep's folder.
         evaluate_missing: Whether to measure first the finished runs that haven't been since.
-        config: The other keys of `evaluate.py`, for these measurements.
+        config: The other keys of `evaluate.py`, for these measurements; `mixture` lays the mean of the runs'
+            densities beside them.
         perform: Does one.
 
     Raises: UserError if it is no sweep's folder, or another task is asked for.
@@ -50,6 +51,11 @@ def put_together(
     print(f"{summary}\n\nsummary: {folder}")
     for line in summary.warnings():
         print(f"warning: {line}", file=sys.stderr)
+    if config.get("mixture"):
+        done = [str(summary.sweep / run.name) for run in summary.runs if run.done]
+        if not done:
+            raise UserError(f"sweep={sweep}: none of its runs is done, so there is no mixture of them")
+        perform({**config, "runs": done, "output": str(folder / "mixture")})
 
 
 def _measure(summary: Summary, config: dict[str, Any], perform: Callable[[dict[str, Any]], None]) -> None:
@@ -57,6 +63,6 @@ def _measure(summary: Summary, config: dict[str, Any], perform: Callable[[dict[s
         if run.done and (run.stale or not run.metrics):
             print(f"#{run.name}", flush=True)
             try:
-                perform({**config, "run": str(summary.sweep / run.name)})
+                perform({**config, "mixture": False, "run": str(summary.sweep / run.name)})
             except UserError as error:  # the others are measured all the same
                 print(f"warning: run {run.name}: {error}", file=sys.stderr)

@@ -148,6 +148,21 @@ def test_runs_of_one_name_are_told_apart(trained, tmp_path):
     assert (tmp_path / "both/density.png").exists()
 
 
+def test_the_mean_of_runs_is_judged_beside_them(trained, labelled, tmp_path):
+    again = train(tmp_path / "again", seed=1)
+    do("report", runs=[str(trained), str(again)], mixture=True, output=tmp_path / "both", points=300)
+    metrics = json.loads((tmp_path / "both/metrics.json").read_text())
+    assert [*metrics] == ["plain", "again", "mixture"]
+    nll = {name: each["nll"] for name, each in metrics.items()}
+    assert nll["mixture"] < (nll["plain"] + nll["again"]) / 2
+    assert "mixture: the mean of the runs" in (tmp_path / "both/report.html").read_text()
+    with pytest.raises(UserError, match=r"mixture=true: .*labelled isn't of what .*plain is of"):
+        do("report", runs=[str(trained), str(labelled)], mixture=True, output=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(UserError, match=r"mixture=true: goes with runs="):
+        do("report", run=trained, mixture=True, output=tmp_path / "none")
+
+
 @pytest.mark.parametrize("name", ["b,1", "my run", "a=1", 'the "best"', "back\\"])
 def test_the_reports_commands_open_the_run_whatever_its_folder_is_called(trained, tmp_path, name):
     run = shutil.copytree(trained, tmp_path / name)

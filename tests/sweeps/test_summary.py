@@ -290,3 +290,12 @@ def test_missing_runs_are_measured_first(sweep, capfd):
     assert measured == ["0", "1"]  # neither what failed or isn't done, nor what has been measured
     assert "warning: run 0: can't be opened" in err
     assert math.isclose(float(rows(sweep / "summary" / "summary.csv")[1]["nll"]), 2.0)
+
+
+def test_the_mean_of_a_sweep_s_runs_is_judged_on_demand(sweep, capfd):
+    asked = []
+    put_together(str(sweep), False, {"task": "report", "mixture": True}, asked.append)
+    [config] = asked
+    assert config["output"] == str(sweep / "summary" / "mixture")
+    assert str(sweep / "0") in config["runs"]
+    assert len(config["runs"]) == sum(run.done for run in Summary.of(sweep).runs) > 1
