@@ -248,11 +248,13 @@ def meaning(key: str) -> Meaning:
 def number(value: float) -> str:
     """A value as people read it: four decimals, two digits where it is small, none where it is a count.
 
-    >>> number(20000.0), number(0.01234), number(0.00001234), number(float("nan"))
-    ('20,000', '0.0123', '1.2e-05', '—')
+    >>> number(20000.0), number(0.01234), number(0.00001234), number(1.5e60), number(float("nan"))
+    ('20,000', '0.0123', '1.2e-05', '1.5e+60', '—')
     """
     if not math.isfinite(value):
         return "—" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    if abs(value) >= 1e9:
+        return f"{value:.2g}"
     if value == round(value) and abs(value) >= 10:
         return f"{value:,.0f}"
     return f"{value:.4f}" if abs(value) >= 1e-2 or value == 0 else f"{value:.2g}"

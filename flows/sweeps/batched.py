@@ -11,7 +11,7 @@ from flows.core import Spec
 from flows.errors import UserError
 from flows.sweeps.together import Together
 from flows.training.outcome import Outcome
-from flows.training.session import Session
+from flows.training.session import Session, told_when_stopped
 
 Config = dict[str, Any]
 Errors = dict[int, Exception]  # by the place of the job
@@ -69,12 +69,14 @@ def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None])
             except Exception as error:
                 errors[job] = error
         try:
-            fit(opened, errors)
+            if opened:
+                fit(opened, errors)
         except Exception as error:  # of the batch, and so of all its runs
             errors |= dict.fromkeys(opened.keys() - errors.keys(), error)
-        for job in opened.keys() - errors.keys():
+        for job, session in opened.items():
             try:
-                conclude(opened[job].outcome())
+                if job not in errors:
+                    conclude(session.outcome())
             except Exception as error:
                 errors[job] = error
     return errors
@@ -91,6 +93,7 @@ def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
     """
     active = {job: session for job, session in sessions.items() if not session.done}
     with ExitStack() as stack:
+        stack.enter_context(told_when_stopped(next(iter(sessions.values())).run))
         steps = sum(session.run.steps for session in sessions.values())
         compiled = any(session.runtime.compiles(steps) for session in sessions.values())
         for place, session in enumerate(active.values()):

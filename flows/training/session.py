@@ -34,8 +34,19 @@ def carry_out(session: Session) -> Outcome:
             with session.training(compiled):
                 if compiled:
                     session.run.compile()
-                session.trainer.fit(session.run, session.validation, session.monitor)
+                with told_when_stopped(session.run):
+                    session.trainer.fit(session.run, session.validation, session.monitor)
         return session.outcome()
+
+
+@contextmanager
+def told_when_stopped(run: Run) -> Iterator[None]:
+    """Say where a run, or the first of several, stood when somebody stopped it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"stopped at step {run.step}; the same command carries on", file=sys.stderr)
+        raise
 
 
 @final
@@ -105,9 +116,6 @@ class Session:
         begin = time.perf_counter()
         try:
             yield
-        except KeyboardInterrupt:
-            print(f"stopped at step {self.run.step}; the same command carries on", file=sys.stderr)
-            raise
         finally:
             spent = self.folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
             self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))

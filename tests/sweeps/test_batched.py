@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import composed
 import pytest
 import torch
+import zoo
 
 import train
 from flows.errors import UserError
@@ -131,3 +134,51 @@ def test_what_cannot_be_opened_leaves_the_others_alone(tmp_path):
     assert (first, last) == (None, None)
     assert "not empty" in str(error)
     assert [path.name for path in (tmp_path / "1").iterdir()] == ["mine.txt"]
+
+
+def test_a_bug_in_the_batch_is_the_failure_of_all_its_runs(tmp_path, monkeypatch):
+    def broken(*rest):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(batched, "step", broken)
+    errors = together(tmp_path, *MEMBERS)
+    assert [str(error) for error in errors] == ["a bug"] * 3
+    assert json.loads((tmp_path / "2/run.json").read_text())["status"] == "interrupted"
+
+
+# The command
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "train.py", "-m", "hydra/launcher=batched", f"run_dir={folder}", *arguments]
+    return subprocess.run(command, cwd=zoo.ROOT, capture_output=True, text=True)
+
+
+def test_a_sweep_by_command(tmp_path):
+    """One that diverges is told of by its own file and at the end; the others are put together."""
+    lr = "trainer.optimizer.lr=1e-3,1e300"
+    done = call(tmp_path / "s", *TINY, "trainer.warmup=0", "seed=0,1", lr)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("#0 ")
+    assert "0.001                      2 " in done.stdout
+    assert "train.py: error: 2 of 4 jobs failed:" in done.stderr
+    assert "Traceback" not in done.stderr
+    for number in range(4):
+        assert (tmp_path / f"s/{number}/error.txt").exists() == (number % 2 == 1)
+        status = json.loads((tmp_path / f"s/{number}/run.json").read_text())["status"]
+        assert status == ("diverged" if number % 2 else "finished")
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("hydra.launcher.size=0", "hydra.launcher.size=0: expected int >= 1"),
+        ("+hydra.launcher.sise=4", "hydra.launcher.sise: no such key; did you mean size?"),
+    ],
+)
+def test_wrong_options_are_one_line(tmp_path, argument, says):
+    done = call(tmp_path / "s", "seed=0,1", argument)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"train.py: error: {says}")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "s").exists()
