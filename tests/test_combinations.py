@@ -15,7 +15,7 @@ from flows.errors import UserError
 from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
-SIZES = {"n": 600, "n_train": 600, "n_val": 100, "n_test": 100}
+SIZES = {"n": 600, "n_train": 600, "n_val": 100, "n_test": 100, "height": 16, "width": 16}
 DATASETS = [
     name for name in zoo.names("dataset") if "path" not in zoo.node("dataset", name)
 ]  # no file needed

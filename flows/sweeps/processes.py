@@ -7,6 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
 from flows.sweeps.elsewhere import Job, perform
@@ -92,16 +93,22 @@ class _Team:
     def interrupt(self) -> None:
         """Let jobs end as Ctrl-C ends them: the terminal has told them too, unless we alone were told."""
         wait(self.busy, timeout=_HEED)
+        self._send(signal.SIGINT)
+        wait(self.busy, timeout=_STOP)
+        self._send(signal.SIGKILL)  # to whoever didn't heed it
+
+    def _send(self, sign: signal.Signals) -> None:
+        """Signal the processes whose jobs aren't done."""
         for future, (_, worker) in self.busy.items():
             if not future.done():
                 for process in list(self.workers[worker]._processes):
-                    os.kill(process, signal.SIGINT)
-        wait(self.busy, timeout=_STOP)
+                    with suppress(ProcessLookupError):
+                        os.kill(process, sign)
 
     def dismiss(self, now: bool = False) -> None:
         """End all processes, at once or when they have done what they do."""
         for worker in self.workers:
-            worker.shutdown(kill_workers=now)
+            worker.shutdown(wait=not now, kill_workers=now)
 
     def _worker(self) -> ProcessPoolExecutor:
         """A process, started by its first job."""

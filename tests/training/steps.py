@@ -1,4 +1,4 @@
-"""Runs whose steps are compiled, beside eager ones: python steps.py BACKEND. Alone, and in a batch."""
+"""Runs whose steps are compiled, beside eager ones: python steps.py BACKEND KIND … Alone, and batched."""
 
 import sys
 from functools import partial
@@ -15,7 +15,7 @@ MOONS = ("model.layers=2", "model.width=8", "trainer.batch_size=16", "dataset.n_
 KINDS = {"moons": MOONS, "critic": CRITIC}
 
 
-def main(backend: str) -> None:
+def main(backend: str, *kinds: str) -> None:
     import composed
 
     from flows.sweeps.together import Together
@@ -29,7 +29,7 @@ def main(backend: str) -> None:
         run.steps = 100
         return session.trainer, run
 
-    for kind in KINDS:
+    for kind in kinds:
         eager, compiled, batch = ([start(seed) for seed in range(2)] for _ in range(3))
         compiled[0][1].compile()
         for trainer, run in (*eager, *compiled):
