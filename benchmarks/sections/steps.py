@@ -21,7 +21,7 @@ def section(results: Mapping[str, Any]) -> list[str]:
         "",
         "Contenders take turns, each in a process of its own; medians over rounds, each at the thread count",
         "it is fastest with. Peers have nets of as many parameters and run a plain step (loss, backward,",
-        "Adam), once more with fused Adam, once more compiled; flowjax is jitted, and its couplings are",
+        "Adam), and with fused Adam, or compiled, where listed so; flowjax is jitted, its couplings are",
         "8 % larger in five dimensions. Ours also clips, averages, guards and logs. The limit is the matrix",
         "products of the nets alone. FrEIA's release has no splines. Batched: one of 16 models.",
         "",

@@ -94,8 +94,8 @@ def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
     active = {job: session for job, session in sessions.items() if not session.done}
     with ExitStack() as stack:
         stack.enter_context(told_when_stopped(next(iter(sessions.values())).run))
-        steps = sum(session.run.steps for session in sessions.values())
-        compiled = any(session.runtime.compiles(steps) for session in sessions.values())
+        # only if asked to: batched splines gain nothing by it
+        compiled = any(session.runtime.compile is True for session in sessions.values())
         for place, session in enumerate(active.values()):
             stack.enter_context(session.training(compiled))
             run = session.run

@@ -21,7 +21,8 @@ class Runtime:
         device: "cuda" if there is one ("auto"), or as named.
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
-        compile: Whether a step's gradient is compiled: "auto" where the steps to come repay it.
+        compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it; a batch's is
+            compiled only by True.
 
     Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """
