@@ -97,7 +97,7 @@ def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
         # only if asked to: batched splines gain nothing by it
         compiled = any(session.runtime.compile is True for session in sessions.values())
         for place, session in enumerate(active.values()):
-            stack.enter_context(session.training(compiled))
+            stack.enter_context(session.training(compiled, len(active)))
             run = session.run
             stack.enter_context(session.monitor.progress(run.step, run.steps, shown=place == 0))
         while active:

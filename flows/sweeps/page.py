@@ -102,7 +102,7 @@ def _run(run: Record, told: Mapping[str, str]) -> dict[str, Any]:
         "status": run.status,
         "score": number(run.score[1]) if run.score else "",
         "steps": "" if run.steps is None else f"{run.steps:,}",
-        "seconds": "" if run.seconds is None else number(run.seconds),
+        "seconds": "" if run.seconds is None else f"{run.seconds:,.1f}",
         "error": run.error,
     }
 

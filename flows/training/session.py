@@ -107,8 +107,13 @@ class Session:
             yield
 
     @contextmanager
-    def training(self, compiled: bool) -> Iterator[None]:
-        """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands."""
+    def training(self, compiled: bool, members: int = 1) -> Iterator[None]:
+        """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands.
+
+        Args:
+            compiled: Whether its steps are.
+            members: Runs that train together, which share the seconds.
+        """
         known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
@@ -117,7 +122,7 @@ class Session:
         try:
             yield
         finally:
-            spent = self.folder.facts().get("seconds", 0.0) + time.perf_counter() - begin
+            spent = self.folder.facts().get("seconds", 0.0) + (time.perf_counter() - begin) / members
             self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
 
     @property

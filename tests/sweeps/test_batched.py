@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import composed
@@ -110,6 +112,15 @@ def test_one_that_ends_sooner_leaves_the_others_alone(tmp_path):
     alone(tmp_path / "a", *members)
     for number in range(3):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
+
+
+def test_the_seconds_are_shared(tmp_path, monkeypatch):
+    """By a clock that ticks half a minute at each look: three begin, and end the other way round."""
+    clock = SimpleNamespace(perf_counter=itertools.count(0, 30).__next__)
+    monkeypatch.setattr("flows.training.session.time", clock)
+    together(tmp_path, *MEMBERS)
+    seconds = [json.loads((tmp_path / f"{k}/run.json").read_text())["seconds"] for k in range(3)]
+    assert seconds == [150 / 3, 90 / 3, 30 / 3]
 
 
 def test_what_differs_in_shape_trains_apart(tmp_path):
