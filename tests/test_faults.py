@@ -326,6 +326,30 @@ FAULTS = {
         "source.take(places.flip(0)).context",
         "tests/evaluation/test_members.py::test_members_are_draws_under_each_cases_own_context",
     ),
+    "a run given another's gradient": Fault(
+        "flows/sweeps/together.py",
+        "self.slopes[player].copy_(slopes)",
+        "self.slopes[player].copy_(slopes.roll(1, 0))",
+        "tests/sweeps/test_together.py::test_each_member_has_an_objective_of_its_own",
+    ),
+    "one objective for all runs": Fault(
+        "flows/sweeps/together.py",
+        "if any(other != value for other in values):",
+        "if False:",
+        "tests/sweeps/test_together.py::test_each_member_has_an_objective_of_its_own",
+    ),
+    "one batch for all runs": Fault(
+        "flows/sweeps/together.py",
+        "drawn.get(row, drawn[first])",
+        "drawn[first]",
+        "tests/sweeps/test_together.py::test_and_stays_so",
+    ),
+    "a mixture's draws sorted by member": Fault(
+        "flows/evaluation/mixture.py",
+        "[kind.argsort(stable=True).argsort()]",
+        "",
+        "tests/evaluation/test_mixture.py::test_draws_follow_it",
+    ),
     "a bug ends a sweep": Fault(
         "flows/cli.py",
         "return fail(job.folder, reason, None if told_to_users else error)",
@@ -346,12 +370,12 @@ FAULTS = {
     ),
     "Ctrl-C isn't passed on": Fault(
         "flows/sweeps/processes.py",
-        "os.kill(process, signal.SIGINT)",
-        "pass",
+        "        self._send(signal.SIGINT)\n",
+        "",
         "tests/sweeps/test_launchers.py::test_an_interrupt_ends_all_processes",
     ),
     "a launcher's options unchecked": Fault(
-        "flows/sweeps/outside.py",
+        "flows/sweeps/told.py",
         "check_keys(self.options, self.schema())",
         "pass",
         "tests/sweeps/test_launchers.py::test_a_wrong_option_is_one_line_and_runs_nothing",
@@ -390,10 +414,29 @@ def passes(folder: Path, *tests: str) -> bool:
     return done.returncode == 0
 
 
+EACH_TIME = {
+    "ladj of the wrong sign",
+    "mask swapped in one direction",
+    "average not used",
+    "gradient not clipped",
+    "bad step not suppressed",
+    "optimizer not restored",
+    "checksum not checked",
+    "lattice not spread in training",
+}
+
+
 def marked(name):
-    """Mathematics and training are tried each time; all else are slow tests: a fault takes seconds."""
-    judged = FAULTS[name].file.startswith(("data/", "flows/cli", "flows/evaluation/", "flows/sweeps/"))
-    return pytest.param(name, marks=pytest.mark.slow if judged else ())
+    """A few are planted each time, the others in slow tests: one takes seconds."""
+    return pytest.param(name, marks=() if name in EACH_TIME else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_a_fault_would_change_is_there(name):
+    fault = FAULTS[name]
+    text = (zoo.ROOT / fault.file).read_text()
+    assert fault.right in text, f"{fault.file} no longer says {fault.right!r}"
+    assert (zoo.ROOT / fault.caught_by.partition("::")[0]).is_file()
 
 
 @pytest.mark.parametrize("name", [marked(name) for name in FAULTS])
@@ -401,9 +444,7 @@ def test_a_planted_fault_is_caught(tmp_path, name):
     fault = FAULTS[name]
     copy(tmp_path)
     path = tmp_path / fault.file
-    text = path.read_text()
-    assert fault.right in text, f"{fault.file} no longer says {fault.right!r}"
-    path.write_text(text.replace(fault.right, fault.wrong))
+    path.write_text(path.read_text().replace(fault.right, fault.wrong))
     assert not passes(tmp_path, fault.caught_by)
 
 
