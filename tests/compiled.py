@@ -1,4 +1,4 @@
-"""Compile, whole, the log-density of each model named, and both losses of a GAN; compare with eager ones."""
+"""Compile, whole, the log-density of each model named, or both losses of WGANGP; compare with eager ones."""
 
 import sys
 from functools import partial
@@ -11,6 +11,10 @@ def main(names: list[str]) -> None:
     import zoo
 
     for name in names:
+        if name == "WGANGP":
+            adversaries()
+            print(name)
+            continue
         density = zoo.model(name, *zoo.example(name))
         x, c = zoo.data(*zoo.example(name), n=64, seed=1)
         results = []
@@ -21,8 +25,6 @@ def main(names: list[str]) -> None:
         for eager, ours in zip(*results, strict=True):
             torch.testing.assert_close(ours, eager, atol=1e-10, rtol=1e-10)
         print(name)
-
-    adversaries()
 
 
 def adversaries() -> None:
@@ -46,7 +48,6 @@ def adversaries() -> None:
             results.append((loss.detach(), *gradients))
         for eager, ours in zip(*results, strict=True):
             torch.testing.assert_close(ours, eager, atol=1e-10, rtol=1e-10)
-        print(f"WGANGP.{player}")
 
 
 if __name__ == "__main__":

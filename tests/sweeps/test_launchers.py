@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,9 @@ def test_a_job_that_fails_or_dies_fails_alone(program, tmp_path):
 
 def test_an_interrupt_ends_all_processes(program, tmp_path):
     arguments = ["hydra/launcher=processes", "hydra.launcher.n_jobs=2", "model.width=8", "seed=0,1,2"]
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a test in the background doesn't
     running = subprocess.Popen(
-        [*program, *arguments], stdout=-1, stderr=-1, text=True, start_new_session=True
+        [*program, *arguments], stdout=-1, stderr=-1, text=True, start_new_session=True, preexec_fn=heeding
     )
     asleep = [tmp_path / "s" / str(k) / "sleeps" for k in (0, 1)]
     until = time.monotonic() + 60
