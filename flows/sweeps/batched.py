@@ -34,14 +34,15 @@ def train_all(
     Returns: For each why it failed, or None.
     """
     errors: Errors = {}
-    groups: dict[tuple[str, Spec], dict[int, Session]] = {}
+    groups: dict[tuple[str, Spec, int], dict[int, Session]] = {}
     for job, config in enumerate(configs):
         try:
             session = prepare(config)
         except Exception as error:  # whatever it is, it is this job's
             errors[job] = error
         else:
-            groups.setdefault((_shape(config), session.dataset.spec), {})[job] = session
+            shape = _shape(config), session.dataset.spec, _batch(session)
+            groups.setdefault(shape, {})[job] = session
     for group in groups.values():
         jobs = [*group]
         for start in range(0, len(jobs), size):
@@ -54,7 +55,13 @@ def _shape(config: Mapping[str, Any]) -> str:
     trainer = config["trainer"]
     objective = {k: v for k, v in trainer["objective"].items() if not isinstance(v, float)}
     runtime = config["runtime"]
-    return json.dumps([config["model"], objective, trainer.get("batch_size"), runtime], sort_keys=True)
+    return json.dumps([config["model"], objective, runtime], sort_keys=True)
+
+
+def _batch(session: Session) -> int:
+    """Examples of a turn: no more than there are."""
+    source = session.dataset.source("train")
+    return min(session.trainer.batch_size, 0 if source is None else len(source))
 
 
 def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None]) -> Errors:

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
     weights: Tensors
     fixed: Tensors
-    scalars: Tensors = {}  # noqa: RUF012 - never written to
+    scalars: Tensors
 
 
 Found = tuple[Tensor, tuple[Tensor, Tensors]]
@@ -67,7 +67,7 @@ def state(players: Mapping[str, Player]) -> State:
     for name, player in players.items():
         own = player.net.state_dict()
         fixed |= {f"{name}.{key}": own[key] for key in own.keys() - trained(player.net).keys()}
-    return State({name: player.weights.detach() for name, player in players.items()}, fixed)
+    return State({name: player.weights.detach() for name, player in players.items()}, fixed, {})
 
 
 class _Loss(nn.Module):
