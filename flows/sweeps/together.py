@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from flows.core import Batch
 from flows.training.compiling import compile_step
 from flows.training.gradient import Gradient, State, gradient, state
+from flows.training.guard import Checked
 from flows.training.run import Run
 
 
@@ -31,22 +32,19 @@ class Together:
 
     def __init__(self, runs: Sequence[Run], compiled: bool = False) -> None:
         self.runs = runs
-        self.weights = {name: _rows([run.players[name].weights for run in runs]) for name in runs[0].players}
-        self.slopes = {name: torch.zeros_like(rows) for name, rows in self.weights.items()}
+        states = [state(run.players) for run in runs]
+        self.state = State(*map(_rows, zip(*states, strict=True)))._replace(scalars=_scalars(runs))
         for row, run in enumerate(runs):
             for name, player in run.players.items():
-                player.move(self.weights[name][row], self.slopes[name][row])
-        each = [state(run.players).fixed for run in runs]
-        fixed = {name: torch.stack([own[name] for own in each]) for name in each[0]}
-        self.state = State(self.weights, fixed, _scalars(runs))
+                player.move(self.state.weights[name][row], self.state.sound[name][row])
         first = runs[0]
         self.gradient: dict[str, Gradient] = {}
         for name in {*first.objective.cycle}:
             each = vmap(gradient(first.objective, name, first.nets), randomness="different")
-            self.gradient[name] = compile_step(each) if compiled else each
+            self.gradient[name] = compile_step(each, first.generator.device) if compiled else each
 
-    def backward(self, rows: Collection[int]) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
-        """Give the players of these runs their gradients; each one's loss () and what it logs.
+    def backward(self, rows: Collection[int]) -> list[tuple[Checked, Mapping[str, Tensor]]]:
+        """The gradients of the players of these runs whose turn it is, and what each one logs.
 
         The others are computed all the same, so that shapes stay, on what the first of these has drawn.
         """
@@ -55,17 +53,15 @@ class Together:
         player = self.runs[first].player
         all_drawn = [drawn.get(row, drawn[first]) for row in range(len(self.runs))]
         batches, noises = zip(*all_drawn, strict=True)
-        noise = {name: torch.stack([own[name] for own in noises]) for name in noises[0]}
         with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
-            slopes, (losses, logs) = self.gradient[player](self.state, _stacked(batches), noise)
-        self.slopes[player].copy_(slopes)
+            slopes, logs = self.gradient[player](self.state, _stacked(batches), _rows(noises))
+        each = [Checked(*slope) for slope in zip(*(values.unbind() for values in slopes), strict=True)]
         split = {name: values.unbind() for name, values in logs.items()}
-        each = losses.unbind()
         return [(each[row], {name: values[row] for name, values in split.items()}) for row in rows]
 
 
-def _rows(vectors: Sequence[Tensor]) -> Tensor:
-    return torch.stack([vector.detach() for vector in vectors])
+def _rows(each: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([own[name] for own in each]) for name in each[0]}
 
 
 def _stacked(batches: Sequence[Batch]) -> dict[str, Tensor]:

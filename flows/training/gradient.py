@@ -12,6 +12,7 @@ from torch.func import functional_call, grad
 from flows.core import Batch
 from flows.objectives import Objective
 from flows.objectives.objective import Noise
+from flows.training.guard import Checked, checked
 from flows.training.player import Player, Tensors, trained
 
 
@@ -21,20 +22,24 @@ class State(NamedTuple):
     Args:
         weights: Each player's flat vector, by its name.
         fixed: What nets hold besides, such as the data's units, by `player.name`.
+        sound: Whether each player's steps have all been good.
+        longest: The norm that each player's gradient is clipped to.
         scalars: Numbers of the objective's, by the attribute's name, that aren't the same for all members.
     """
 
     weights: Tensors
     fixed: Tensors
+    sound: Tensors
+    longest: Tensors
     scalars: Tensors
 
 
-Found = tuple[Tensor, tuple[Tensor, Tensors]]
+Found = tuple[Checked, Tensors]
 Gradient = Callable[[State, Tensors, Noise], Found]
 
 
 def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -> Gradient:
-    """The function that gives one player's gradient (P,), its loss () and what it logs.
+    """The function that gives one player's gradient, and what it logs.
 
     It takes the state, a batch as a dictionary (so that what there isn't, isn't there) and the noise.
 
@@ -46,7 +51,9 @@ def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -
     loss = _Loss(objective, player, nets)
     shapes = {name: {key: p.shape for key, p in trained(net).items()} for name, net in nets.items()}
 
-    def loss_of(own: Tensor, state: State, batch: Tensors, noise: Noise) -> Found:
+    def loss_of(
+        own: Tensor, state: State, batch: Tensors, noise: Noise
+    ) -> tuple[Tensor, tuple[Tensor, Tensors]]:
         tensors = {f"nets.{name}": value for name, value in state.fixed.items()}
         for name, flat in (state.weights | {player: own}).items():
             pieces = flat.split([shape.numel() for shape in shapes[name].values()])
@@ -56,7 +63,8 @@ def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -
         return value, (value, logs)
 
     def of_state(state: State, batch: Tensors, noise: Noise) -> Found:
-        return grad(loss_of, has_aux=True)(state.weights[player], state, batch, noise)
+        slope, (loss, logs) = grad(loss_of, has_aux=True)(state.weights[player], state, batch, noise)
+        return checked(slope, loss, state.sound[player], state.longest[player]), logs
 
     return of_state
 
@@ -67,7 +75,13 @@ def state(players: Mapping[str, Player]) -> State:
     for name, player in players.items():
         own = player.net.state_dict()
         fixed |= {f"{name}.{key}": own[key] for key in own.keys() - trained(player.net).keys()}
-    return State({name: player.weights.detach() for name, player in players.items()}, fixed, {})
+    return State(
+        {name: player.weights.detach() for name, player in players.items()},
+        fixed,
+        {name: player.sound for name, player in players.items()},
+        {name: player.longest for name, player in players.items()},
+        {},
+    )
 
 
 class _Loss(nn.Module):

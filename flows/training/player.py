@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from flows.errors import UserError
+from flows.training.guard import Checked, checked
 
 Tensors = dict[str, Tensor]
 
@@ -39,46 +40,45 @@ class Player:
         self.net = net
         self.clip_norm = clip_norm
         self.ema = ema
-        self.weights = _flatten(net)
+        self.weights, self.gradient = _flatten(net)
         self.average = self.weights.detach().clone()
         self.optimizer = optimizer([self.weights])
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
+        self.longest = self.weights.new_tensor(torch.inf if clip_norm is None else clip_norm)
+        self.sound = torch.ones((), dtype=torch.bool, device=self.weights.device)
         self.good = torch.zeros((), dtype=torch.long, device=self.weights.device)
 
     def step(self, loss: Tensor, rate: float = 1.0) -> None:
         """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate."""
-        self.backward(loss)
-        self.update(loss, rate)
+        self.descend(self.backward(loss), rate)
 
-    def backward(self, loss: Tensor) -> None:
-        """Put the gradient of loss () into `gradient`."""
+    def backward(self, loss: Tensor) -> Checked:
+        """The gradient of loss ()."""
         self.gradient.zero_()
         loss.backward()
+        return checked(self.gradient, loss, self.sound, self.longest)
 
-    def update(self, loss: Tensor, rate: float = 1.0) -> None:
-        """Descend along `gradient`, which is that of loss (), and which this spends.
+    def descend(self, slope: Checked, rate: float = 1.0) -> None:
+        """Let the optimizer move along a gradient.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
         `good` counts no further. Nothing here waits for the device.
         """
-        weights, grad = self.weights.detach(), self.gradient
-        norm = torch.linalg.vector_norm(grad)
-        good = (loss.detach().abs() + norm < torch.inf) & (self.good == self.steps)  # NaN compares as False
-        if self.clip_norm is not None:
-            grad.mul_((self.clip_norm / norm).clamp(max=1.0))
-        grad.masked_fill_(~good, 0.0)
+        weights = self.weights.detach()
         before = weights.clone()
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
+        self.weights.grad = slope.gradient
         self.optimizer.step()
-        good &= torch.linalg.vector_norm(weights) < torch.inf
+        good = slope.good & (torch.linalg.vector_norm(weights) < torch.inf)
         weights.copy_(torch.where(good, weights, before))  # momentum moves them even without a gradient
         if self.ema is not None:
             decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
             self.average.lerp_(weights, 1 - decay)
-        self.grad_norm = norm
+        self.grad_norm = slope.norm
+        self.sound.copy_(good)
         self.good += good
         self.steps += 1
 
@@ -126,18 +126,13 @@ class Player:
             self.optimizer.state[self.weights] = {k: v.to(device).clone() for k, v in slots.items()}
         self.good = tensors["good"].to(device).clone()
         self.steps = int(tensors["steps"])
+        self.sound.copy_(self.good == self.steps)
 
-    @property
-    def gradient(self) -> Tensor:
-        """Of the weights: one flat vector, of which the parameters' are views."""
-        assert self.weights.grad is not None
-        return self.weights.grad
-
-    def move(self, weights: Tensor, gradient: Tensor) -> None:
-        """Keep weights and gradient in these vectors from now on, such as rows of what members share."""
+    def move(self, weights: Tensor, sound: Tensor) -> None:
+        """Keep weights and flag in these tensors from now on, such as rows of what members share."""
         weights.copy_(self.weights.detach())
-        self.weights.data, self.weights.grad = weights, gradient
-        _bind(list(trained(self.net).values()), self.weights)
+        self.weights.data, self.sound = weights, sound.copy_(self.sound)
+        _bind(list(trained(self.net).values()), self.weights.data, self.gradient)
 
 
 def within(tensors: Tensors, prefix: str) -> Tensors:
@@ -168,18 +163,17 @@ def trained(net: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in net.named_parameters() if p.requires_grad}
 
 
-def _flatten(net: nn.Module) -> nn.Parameter:
+def _flatten(net: nn.Module) -> tuple[nn.Parameter, Tensor]:
     """Move a net's parameters, and their gradients, into one vector each."""
     parameters = list(trained(net).values())
-    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    _bind(parameters, flat)
-    return flat
+    weights = torch.cat([p.detach().flatten() for p in parameters])
+    gradient = torch.zeros_like(weights)
+    _bind(parameters, weights, gradient)
+    return nn.Parameter(weights), gradient
 
 
-def _bind(parameters: Sequence[nn.Parameter], flat: nn.Parameter) -> None:
-    """Make parameters, and their gradients, views of a flat vector and its gradient."""
-    assert flat.grad is not None
+def _bind(parameters: Sequence[nn.Parameter], weights: Tensor, gradient: Tensor) -> None:
+    """Make parameters, and their gradients, views of flat vectors."""
     sizes = [p.numel() for p in parameters]
-    for p, data, grad in zip(parameters, flat.data.split(sizes), flat.grad.split(sizes), strict=True):
+    for p, data, grad in zip(parameters, weights.split(sizes), gradient.split(sizes), strict=True):
         p.data, p.grad = data.view_as(p), grad.view_as(p)

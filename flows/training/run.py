@@ -16,6 +16,7 @@ from flows.objectives.objective import Noise
 from flows.training.checkpoint import Checkpoint
 from flows.training.compiling import compile_step
 from flows.training.gradient import Gradient, gradient, state
+from flows.training.guard import Checked
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
 from flows.training.stream import Stream
@@ -92,22 +93,20 @@ class Run:
         batch = self.draw()
         return batch, self.objective.noise(self.player, self.nets, batch, self.generator)
 
-    def backward(self, batch: Batch, noise: Noise) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Give the player its gradient; its loss () and what it logs."""
+    def backward(self, batch: Batch, noise: Noise) -> tuple[Checked, Mapping[str, Tensor]]:
+        """The gradient of the player whose turn it is, and what it logs."""
         if self.compiled:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
-            slope, found = self.compiled[self.player](self._tensors, given, noise)
-            self.players[self.player].gradient.copy_(slope)
-            return found
+            return self.compiled[self.player](self._tensors, given, noise)
         loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
-        self.players[self.player].backward(loss)
-        return loss, logs
+        return self.players[self.player].backward(loss), logs
 
     def compile(self) -> None:
         """From now on gradients come from one compiled graph a player; the first turn of each builds it."""
         self._tensors = state(self.players)
         for name in {*self.objective.cycle}:
-            self.compiled[name] = compile_step(gradient(self.objective, name, self.nets))
+            each = gradient(self.objective, name, self.nets)
+            self.compiled[name] = compile_step(each, self.generator.device)
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""

@@ -17,6 +17,7 @@ from flows.errors import UserError
 from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.training import checkpoint
+from flows.training.guard import Checked
 from flows.training.jitter import Jitter
 from flows.training.monitor import Monitor
 from flows.training.player import Player, fill
@@ -175,9 +176,9 @@ class Trainer:
         batch, noise = run.prepare()
         self.end_turn(run, *run.backward(batch, noise))
 
-    def end_turn(self, run: Run, loss: Tensor, logs: Mapping[str, Tensor]) -> None:
-        """Move the player along its gradient, which is there already, and count."""
-        run.players[run.player].update(loss, self.schedule(run.step, run.steps))
+    def end_turn(self, run: Run, slope: Checked, logs: Mapping[str, Tensor]) -> None:
+        """Move the player along its gradient, and count."""
+        run.players[run.player].descend(slope, self.schedule(run.step, run.steps))
         run.tally(logs)
         run.turn += 1
 

@@ -98,8 +98,10 @@ class Spline(Elementwise):
         passed = at >= inner[0 if of_x else 1].detach().cumsum(0)
         place = passed.sum(0, keepdim=True)
         x, y = (passed * inner).sum(1)
-        width, height = shares.gather(1, place.expand(2, 1, *at.shape))[:, 0]
-        ends = (slopes * free).gather(0, torch.cat((place, place + 1)))
+        hot = place == torch.arange(self.bins, device=at.device).view(-1, *[1] * at.dim())
+        width, height = (hot * shares).sum(1)
+        ends = slopes * free
+        ends = torch.stack(((hot * ends[:-1]).sum(0), (hot * ends[1:]).sum(0)))
         left, right = F.softplus(ends + _UNIT) + LEAST
         return _Bin(x, y, width, height, left, right)
 

@@ -55,14 +55,14 @@ def test_what_cannot_be_compiled_is_one_line():
         return x + 1 if float(x.sum()) > 0 else x  # a branch on data
 
     with pytest.raises(UserError, match=r"use runtime\.compile=false") as refusal:
-        compiling.compile_step(step)(torch.ones(3))
+        compiling.compile_step(step, torch.device("cpu"))(torch.ones(3))
     assert "\n" not in str(refusal.value)
 
 
 def test_a_run_is_told_and_says_whether_it_was_compiled(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "flows.training.run.compile_step", lambda function: asked.append(function) or function
+        "flows.training.run.compile_step", lambda function, device: asked.append(device) or function
     )
     for answer in ("false", "true"):
         keys = ("experiment=debug", "logger=csv", "logger.describe=false", f"runtime.compile={answer}")
