@@ -74,9 +74,9 @@ FAULTS = {
         "tests/training/test_trainer.py::test_the_average_is_what_is_validated",
     ),
     "gradient not clipped": Fault(
-        "flows/training/player.py",
-        "grad.mul_((self.clip_norm / norm).clamp(max=1.0))",
-        "pass",
+        "flows/training/guard.py",
+        "(longest / norm).clamp(max=1.0)",
+        "norm / norm",
         "tests/training/test_player.py::test_clipping_bounds_the_step",
     ),
     "bad step not suppressed": Fault(
@@ -328,8 +328,8 @@ FAULTS = {
     ),
     "a run given another's gradient": Fault(
         "flows/sweeps/together.py",
-        "self.slopes[player].copy_(slopes)",
-        "self.slopes[player].copy_(slopes.roll(1, 0))",
+        "zip(*(values.unbind() for values in slopes), strict=True)",
+        "zip(*(values.roll(1, 0).unbind() for values in slopes), strict=True)",
         "tests/sweeps/test_together.py::test_each_member_has_an_objective_of_its_own",
     ),
     "one objective for all runs": Fault(
