@@ -1,4 +1,4 @@
-"""Ours: the trainer's own turn with all that it does, clipping, averaging, guard and logs."""
+"""Ours: the trainer's own turn with clipping, averaging, guard and logs; it scores as evaluate.py does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.contenders.architecture import LR, Architecture
 from benchmarks.contenders.contender import MEMBERS, Contender
-from benchmarks.contenders.eager import scoring
 from data.memory import InMemory
-from flows.core import Flow, Spec
+from flows.core import Batch, Flow, Spec
+from flows.evaluation.blocks import log_prob, samples
 from flows.models.realnvp import realnvp
 from flows.models.spline_coupling import spline_coupling
 from flows.objectives import Likelihood
@@ -57,12 +57,12 @@ def build(architecture: Architecture, mode: str) -> Contender:
                 each.means()
                 each.diverged_at()
 
-    log_prob, sample = model.log_prob, model.sample
+    draws = torch.Generator().manual_seed(0)
     return Contender(
         sum(p.numel() for p in model.parameters()),
         step,
-        scoring(log_prob),
-        lambda n: partial(sample, n),
+        lambda x: partial(log_prob, model, Batch(torch.from_numpy(x))),
+        lambda n: partial(samples, model, n, None, draws),
         members=members,
     )
 
