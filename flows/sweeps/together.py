@@ -21,9 +21,9 @@ from flows.training.run import Run
 class Together:
     """Runs of equal structure, whose gradients one pass gives.
 
-    Their players' weights become rows of one matrix, and so do the gradients. All else stays each run's own:
-    data, generators, optimizer, schedule, clipping, average, guard. Only dropout's masks are drawn for all at
-    once, so with dropout a run isn't, number by number, the one that it would be alone.
+    Their players' weights become rows of one matrix. All else stays each run's own: data, generators,
+    optimizer, schedule, the norm that is clipped to, average, guard. Only dropout's masks are drawn for all
+    at once, so with dropout a run isn't, number by number, the one that it would be alone.
 
     Args:
         runs: Each with the same players of the same shapes, and the same player's turn.
