@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adversary, attention, fields, memory, moons, points, race, scale, startup, steps
+from benchmarks import adversary, fields, memory, moons, points, products, race, scale, startup, steps
 from benchmarks.page import BESIDES, MEASURED_WITH, page
 from flows.training.facts import commit
 
@@ -28,7 +28,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "startup": startup.measure,
     "scale": scale.measure,
     "moons": moons.measure,
-    "attention": attention.measure,
+    "products": products.measure,
     "points": points.measure,
     "adversary": adversary.measure,
     "fields": fields.measure,

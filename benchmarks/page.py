@@ -7,11 +7,11 @@ from typing import Any
 
 from benchmarks.sections import (
     adversary,
-    attention,
     fields,
     memory,
     moons,
     points,
+    products,
     race,
     scale,
     startup,
@@ -26,7 +26,7 @@ SECTIONS = {
     "points": points.section,
     "fields": fields.section,
     "adversary": adversary.section,
-    "attention": attention.section,
+    "products": products.section,
     "scale": scale.section,
     "startup": startup.section,
 }

@@ -41,7 +41,7 @@ class Together:
         self.gradient: dict[str, Gradient] = {}
         for name in {*first.objective.cycle}:
             each = vmap(gradient(first.objective, name, first.nets), randomness="different")
-            self.gradient[name] = compile_step(each, first.generator.device) if compiled else each
+            self.gradient[name] = compile_step(each, first.nets) if compiled else each
 
     def backward(self, rows: Collection[int]) -> list[tuple[Checked, Mapping[str, Tensor]]]:
         """The gradients of the players of these runs whose turn it is, and what each one logs.

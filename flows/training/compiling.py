@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 import torch
+from torch import nn
 
 from flows.errors import UserError
 
@@ -22,19 +23,19 @@ def has_compiler(device: torch.device) -> bool:
     return device.type == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
-def compile_step(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     """A pure function of tensors that keep their shapes, compiled whole at its first call.
 
     Nothing but the tensors is looked at again in later calls: what else the function depends on must stay.
 
+    Args:
+        function: To be compiled.
+        nets: Whose tensors it is given.
+
     Raises: UserError at that call if it can't be.
     """
     print("compiling a step, once: takes up to a minute", file=sys.stderr, flush=True)
-    options: dict[str, Any] = {}
-    options["guard_filter_fn"] = torch.compiler.keep_tensor_guards_unsafe  # the others cost a tenth of a step
-    if device.type == "cpu":
-        options["cpp_wrapper"] = True  # calls kernels from C++, which saves a fifth of a small step
-    compiled = torch.compile(function, fullgraph=True, options=options)
+    compiled = torch.compile(function, fullgraph=True, options=_options(nets))
 
     @wraps(function)
     def call(*given: Any) -> Any:
@@ -51,3 +52,14 @@ def compile_step(function: Callable[..., Any], device: torch.device) -> Callable
             ) from error
 
     return call
+
+
+def _options(nets: Mapping[str, nn.Module]) -> dict[str, Any]:
+    modules = [module for net in nets.values() for module in net.modules()]
+    on_cpu = all(p.device.type == "cpu" for net in nets.values() for p in net.parameters())
+    convolve = any(isinstance(module, nn.Conv2d) for module in modules)
+    return {
+        "guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe,  # the others cost a tenth of a step
+        # kernels called from C++ save a fifth of a small step; with convolutions that crashes (torch 2.13)
+        "cpp_wrapper": on_cpu and not convolve,
+    }

@@ -106,7 +106,7 @@ class Run:
         self._tensors = state(self.players)
         for name in {*self.objective.cycle}:
             each = gradient(self.objective, name, self.nets)
-            self.compiled[name] = compile_step(each, self.generator.device)
+            self.compiled[name] = compile_step(each, self.nets)
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""

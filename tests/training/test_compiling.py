@@ -50,19 +50,27 @@ def test_without_a_compiler(monkeypatch):
         Runtime("cpu", compile=True)
 
 
+def test_convolutions_are_not_called_from_cpp(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function, **told: asked.append(told["options"]) or function)
+    for net in (torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 3)):
+        compiling.compile_step(print, {"model": net})
+    assert [options["cpp_wrapper"] for options in asked] == [True, False]
+
+
 def test_what_cannot_be_compiled_is_one_line():
     def step(x):
         return x + 1 if float(x.sum()) > 0 else x  # a branch on data
 
     with pytest.raises(UserError, match=r"use runtime\.compile=false") as refusal:
-        compiling.compile_step(step, torch.device("cpu"))(torch.ones(3))
+        compiling.compile_step(step, {})(torch.ones(3))
     assert "\n" not in str(refusal.value)
 
 
 def test_a_run_is_told_and_says_whether_it_was_compiled(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "flows.training.run.compile_step", lambda function, device: asked.append(device) or function
+        "flows.training.run.compile_step", lambda function, nets: asked.append(nets) or function
     )
     for answer in ("false", "true"):
         keys = ("experiment=debug", "logger=csv", "logger.describe=false", f"runtime.compile={answer}")
