@@ -40,8 +40,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     beside, aside = folder / f".{path.name}.tmp", folder / f".{path.name}.old.tmp"
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
-    manifest = {"step": step, "sha256": {name: _digest(data) for name, data in files.items()}}
-    files["manifest.json"] = json.dumps(manifest, indent=1).encode()
+    files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
     beside.mkdir(parents=True)
     try:
         for name, data in files.items():
@@ -65,7 +64,10 @@ def read(path: Path) -> Checkpoint:
     Raises: UserError if a file is missing, differs from what was written, or can't be understood.
     """
     try:
-        digests = dict(json.loads(read_bounded(path / "manifest.json", _MANIFEST))["sha256"])
+        written = read_bounded(path / "manifest.json", _MANIFEST)
+        digests = dict(json.loads(written)["sha256"])
+        if written != _manifest(int(path.name), digests):  # which no digest covers
+            raise ValueError("the manifest isn't as it was written")
         if not digests.keys() >= _NEEDED:
             raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
         if any(Path(name).name != name for name in digests):
@@ -107,6 +109,10 @@ def steps(folder: Path) -> Iterator[Path]:
     entries = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in entries if path.name.isascii() and path.name.isdecimal()]
     return iter(sorted(found, key=lambda path: int(path.name), reverse=True))
+
+
+def _manifest(step: int, digests: dict[str, str]) -> bytes:
+    return json.dumps({"step": step, "sha256": digests}, indent=1).encode()
 
 
 def _digest(data: bytes) -> str:

@@ -13,10 +13,12 @@ from typing import Any, final
 from flows.errors import UserError
 from flows.files import check_inside, write_whole
 from flows.training.written import dumped, mapping
+from flows.wording import show
 
 _LOCK = ".lock"
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
 _FREE = ("run_dir", "logger.", "runtime.device", "runtime.compile", "trainer.keep", "trusted_packages")
+_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of what is relied on
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
 
@@ -109,7 +111,11 @@ class Folder:
     def facts(self) -> dict[str, Any]:
         """What run.json says."""
         path = self.path / "run.json"
-        return mapping(path) if path.exists() else {}
+        found = mapping(path) if path.exists() else {}
+        for key, kind in _KINDS.items():
+            if key in found and not isinstance(found[key], kind):
+                raise UserError(f"{path}: {key} is {show(found[key])}, so it is damaged")
+        return found
 
     def note(self, **facts: Any) -> None:
         """Add to run.json."""

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from flows.errors import UserError
 
 _WIDEST = 8  # bytes of a number
+_LEAST = 2**10  # bytes that a tensor, and the module it is made for, take besides
 
 
 @final
@@ -27,7 +28,7 @@ class Ration(TorchDispatchMode):
 
     Raises: UserError inside, as soon as it is more.
 
-    >>> with Ration(1000):
+    >>> with Ration(2000):
     ...     _ = torch.zeros(100)
     ...     _ = torch.zeros(100, 100)
     Traceback (most recent call last):
@@ -48,7 +49,8 @@ another's
         made = func(*args, **(kwargs or {}))
         if func._schema.name.endswith("_"):  # in its place
             return made
-        self.left -= sum(leaf.nbytes for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor))
+        tensors = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+        self.left -= sum(max(_LEAST, tensor.nbytes) for tensor in tensors)
         if self.left < 0:
             self._refuse()
         return made

@@ -24,7 +24,7 @@ from flows.training.sound import check_spec
 from flows.training.written import mapping
 
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
-_TIMES, _SPARE = 8, 2**26  # what building may take: so many times the saved weights, and so many bytes
+_TIMES, _SPARE = 4, 2**22  # what building may take: so many times the saved weights, and so many bytes
 
 
 class _Config(TypedDict):
