@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import sys
 import warnings
@@ -148,18 +149,20 @@ def opened(path):
 
 @shares(30, 3000)
 def test_bytes_of_grids(folder, capsys, examples):
-    path = folder / "w.nc"
+    numbers = itertools.count()
 
     def attempt(content):
+        path = folder / f"{next(numbers)}.nc"
         path.write_bytes(content)
         opened(path)
+        path.unlink()
 
     fuzz(examples, damaged(grids(folder)), attempt, folder)
 
 
 @shares(20, 1500)
 def test_attributes_of_grids(folder, capsys, examples):
-    content, path = grids(folder)[0], folder / "w.nc"
+    content, numbers = grids(folder)[0], itertools.count()
     names = ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "valid_range"]
     names += ["coordinates", "dtype", "_Unsigned", "grid_mapping", "cell_methods", "CLASS", "DIMENSION_LIST"]
     values = st.one_of(
@@ -172,11 +175,13 @@ def test_attributes_of_grids(folder, capsys, examples):
     one = st.tuples(st.sampled_from(["t2m", "time", "latitude"]), st.sampled_from(names), values)
 
     def attempt(attributes):
+        path = folder / f"{next(numbers)}.nc"  # a name of its own, for HDF5 remembers what it has opened
         path.write_bytes(content)
         with h5py.File(path, "a") as file:
             for variable, name, value in attributes:
                 file[variable].attrs[name] = value
         opened(path)
+        path.unlink()
 
     fuzz(examples, st.lists(one, min_size=1, max_size=3), attempt, folder)
 
