@@ -73,7 +73,7 @@ def _open(file: Path, engine: str) -> xr.Dataset:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", xr.SerializationWarning)  # fill values may be several
+            warnings.simplefilter("ignore")  # of odd files: they are read or refused
             # cache=False: a variable that was read in part is not kept whole
             return xr.open_dataset(
                 file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all"
