@@ -13,9 +13,11 @@ import json
 import logging.config
 import os
 import pickle
+import resource
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -368,3 +370,59 @@ def test_row_16_what_would_make_a_reader_wait_is_refused(folder):
     os.mkfifo(run / "metrics.csv")
     with pytest.raises(UserError, match=r"metrics\.csv: neither a file nor a folder"):
         flows.load(run)
+
+
+def test_row_16_a_small_file_that_unfolds_is_refused(folder):
+    run = left.copy(folder)
+    bomb = "a: &a [1,1]\n" + "".join(f"{b}: &{b} [*{a},*{a}]\n" for a, b in pairwise("abcdefgh"))
+    (run / "config.yaml").write_text(bomb + (run / "config.yaml").read_text())
+    with pytest.raises(UserError, match=r"can't be read \(an alias"):
+        flows.load(run)
+
+
+@pytest.mark.parametrize("key", ["width", "layers"])
+def test_row_14_a_model_larger_than_its_weights_is_refused_before_it_is_made(folder, key):
+    run = left.copy(folder)
+    plant_node(10**5, f"model.{key}", run)
+    begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match="larger than the weights that were saved"):
+        flows.load(run)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 2**16  # KiB
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("shape", [-1]), ("shape", [10**12]), ("names", ["a"]), ("support", [[1, 0], None])),
+        *(
+            ("quantum", [0.0, None]),
+            ("levels", [None]),
+            ("dtypes", ["object", "int64"]),
+            ("context_shape", [3]),
+        ),
+    ],
+)
+def test_row_14_examples_that_contradict_themselves_are_refused(folder, key, value):
+    run = left.copy(folder)
+    facts = json.loads((run / "run.json").read_text())
+    facts["spec"][key] = value
+    (run / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match=r"run\.json: spec: .*, so it is damaged"):
+        flows.load(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metrics.csv", "stp,nll\n1,2\n"),
+        ("metrics.csv", "step,nll\nx,2\n"),
+        ("run.json", '{"steps": "many"}'),
+        ("run.json", '{"steps": 4, "seconds": "long"}'),
+    ],
+)
+def test_row_11_a_record_that_makes_no_sense_is_one_line_when_carried_on(folder, name, text):
+    run = left.copy(folder)
+    (run / name).write_text(text)
+    with pytest.raises(UserError, match=name) as refusal:
+        left.train(run, "trainer.max_steps=6")
+    assert "\n" not in str(refusal.value)
