@@ -74,6 +74,11 @@ def _open(file: Path, engine: str) -> xr.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd files: they are read or refused
+            if engine == "h5netcdf":
+                import h5py
+
+                with h5py.File(file, "r"):  # if it fails, h5netcdf complains a second time when it is let go
+                    pass
             # cache=False: a variable that was read in part is not kept whole
             return xr.open_dataset(
                 file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all"
