@@ -77,8 +77,8 @@ def _open(file: Path, engine: str) -> xr.Dataset:
             if engine == "h5netcdf":
                 import h5py
 
-                with h5py.File(file, "r"):  # if it fails, h5netcdf complains a second time when it is let go
-                    pass
+                with h5py.File(file, "r") as content:
+                    content.attrs.get("_nc3_strict")  # where it fails, h5netcdf would complain twice
             # cache=False: a variable that was read in part is not kept whole
             return xr.open_dataset(
                 file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all"
