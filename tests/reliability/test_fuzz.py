@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     return inner
 
 
-@shares(8, 400)
+@shares(5, 400)
 def test_overrides(folder, monkeypatch, capsys, examples):
     def attempt(overrides):
         ran = []
