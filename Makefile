@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-all mutants check bench help clean
+.PHONY: train test test-all mutants check bench lock help clean
 
 train: .venv/.run          ## train the default and write its report; ARGS="…" is handed on
 	$(BIN)/python train.py $(ARGS)
@@ -22,6 +22,10 @@ check: .venv/.dev          ## lint, format, types
 bench: .venv-bench/.run    ## measure against the peers, in an environment of their own; writes BENCHMARKS.md
 	.venv-bench/bin/python -m benchmarks.bench $(ARGS)
 
+lock: .venv-lock/.run      ## write requirements.lock anew: every package with its hashes, but torch
+	grep -v '^torch==' requirements.txt | .venv-lock/bin/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --output-file requirements.lock > /dev/null
+
 .venv/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -36,8 +40,13 @@ bench: .venv-bench/.run    ## measure against the peers, in an environment of th
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
 
+.venv-lock/.run:
+	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	touch $@
+
 help:                      ## these lines
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)$$/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 clean:                     ## remove the environments; runs in outputs/ stay
-	rm -rf .venv .venv-bench
+	rm -rf .venv .venv-bench .venv-lock

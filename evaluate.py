@@ -15,7 +15,7 @@ def evaluate(config: dict[str, Any]) -> None:
     """
     from flows.evaluation.tasks import perform
 
-    sweep = {key: config.pop(key) for key in ("sweep", "evaluate_missing")}
+    sweep = {key: config.pop(key, None) for key in ("sweep", "evaluate_missing")}
     if sweep["sweep"] is None and not sweep["evaluate_missing"]:
         perform(config)
     else:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def check(config: dict[str, Any]) -> None:
     """Refuse what can't work before anything is built, in a sweep before its first run."""
     from flows.config import check_all
+    from flows.errors import UserError
 
+    for key in ("seed", "run_dir", "init_from", "trusted_packages"):
+        if key not in config:
+            raise UserError(f"~{key}: has to stay; give {key}=VALUE")
     check_all(config, trusted=config["trusted_packages"])
 
 

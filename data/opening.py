@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAGIC = {b"CDF\x01": "scipy", b"CDF\x02": "scipy", b"\x89HDF": "h5netcdf"}
+# what decoding makes of a file that contradicts itself
+_BROKEN = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
 CHUNK = 2**22  # bytes of one variable that are read at once where files are joined
 
 
@@ -70,9 +72,18 @@ def _open(file: Path, engine: str) -> xr.Dataset:
     import xarray as xr
 
     try:
-        # cache=False: a variable that was read in part is not kept whole
-        return xr.open_dataset(file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all")
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd files: they are read or refused
+            if engine == "h5netcdf":
+                import h5py
+
+                with h5py.File(file, "r") as content:
+                    content.attrs.get("_nc3_strict")  # where it fails, h5netcdf would complain twice
+            # cache=False: a variable that was read in part is not kept whole
+            return xr.open_dataset(
+                file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all"
+            )
+    except _BROKEN as error:
         raise UserError(f"{file}: can't be read ({' '.join(str(error).split())})") from None
 
 

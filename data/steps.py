@@ -62,8 +62,9 @@ class GridSteps:
         if not variables:
             return torch.zeros(*steps, 0, *self.grid.size, dtype=torch.float64)
         try:
-            values = [np.asarray(variable.values, dtype=np.float64) for variable in variables]
-        except (OSError, RuntimeError, ValueError) as error:
+            with np.errstate(all="ignore"):  # what isn't finite is found by looking
+                values = [np.asarray(variable.values, dtype=np.float64) for variable in variables]
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
             names = ", ".join(str(variable.name) for variable in variables)
             raise UserError(f"dataset.path: {names} can't be read ({' '.join(str(error).split())})") from None
         return torch.from_numpy(np.stack(values, axis))

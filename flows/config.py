@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple, TypedDict, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from flows.errors import UserError
 from flows.targets import admits, fields, locate, makes, target
@@ -237,7 +237,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         return value
     try:
         return _adapter(hint).validate_json(json.dumps(value), strict=True)
-    except (ValidationError, TypeError):
+    except (ValueError, TypeError, RecursionError):  # pydantic's, and json's of what it can't write
         raise UserError(f"{where}={show(value)}: expected {words(hint)}") from None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flows.errors import UserError
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write beside `path`, flush to the disk, rename: the old file or the new one, never a part.
@@ -37,3 +39,38 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file's bytes, no more than `most`.
+
+    Raises: OSError if it can't be read, ValueError if it is larger.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most:,} bytes")
+    return data
+
+
+def check_inside(folder: Path) -> None:
+    """See that a folder holds nothing but files and folders, and no link that leads out of it.
+
+    Raises: UserError that names the first that is something else: to open it might wait for ever, and what
+        is written or deleted there might be anyone's.
+    """
+    home = folder.resolve()
+    for root, folders, files in os.walk(folder):
+        for path in (Path(root, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                if not _leads_into(path, home):
+                    raise UserError(f"{path}: a link that leads out of {folder}; put there what it leads to")
+            elif path.exists() and not path.is_file() and not path.is_dir():
+                raise UserError(f"{path}: neither a file nor a folder; remove it")
+
+
+def _leads_into(link: Path, home: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(home)
+    except (OSError, RuntimeError):  # to nowhere, or round in a ring
+        return False

@@ -15,9 +15,10 @@ from flows.wording import choose, nearest
 
 
 def explain(error: BaseException) -> str:
-    """One line: what is wrong, where, and what would be right."""
+    """One line: what is wrong, where, and what would be right. What would steer a terminal is spelt out."""
     lines = (line for line in _explain(error).splitlines() if not _DETAIL.match(line))
-    return " ".join(" ".join(lines).split())
+    text = " ".join(" ".join(lines).split())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def lacks_memory(error: BaseException) -> bool:

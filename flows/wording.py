@@ -18,6 +18,7 @@ _BOUNDS = {
     "max_length": "of length <=",
 }
 _FEW = 24
+_LONG = 200  # signs of a value that an error shows
 
 
 def words(hint: Any) -> str:
@@ -46,15 +47,23 @@ def words(hint: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as one would type it.
+    """A value as one would type it, cut where it is long.
 
     >>> show([1.5, None, "relu"])
     "[1.5, null, 'relu']"
     """
+    try:
+        text = _shown(value)
+    except (RecursionError, ValueError):  # of an integer of thousands of digits
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+
+
+def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(show, value)) + "]"
+        return "[" + ", ".join(map(_shown, value)) + "]"
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return repr(value)

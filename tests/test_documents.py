@@ -155,7 +155,7 @@ def test_make_targets_are_explained():
     assert set(re.findall(r"^\| `make ([a-z-]+)", CONTRIBUTING, re.MULTILINE)) == set(MAKE)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text()
     targets = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https://")]

@@ -80,7 +80,7 @@ class MaskedTransformer(AnySubset):
         seen = torch.cat((torch.ones_like(seen[..., :1]), seen), -1)
         answers = self.net(self.ask.expand(len(flat), -1, -1), self.net.remember(memories), seen)
         theta = torch.einsum("bdw,dwp->bdp", answers, self.weight) + self.bias
-        return self.head(theta).log_prob(flat).view_as(x) + log_slope
+        return self.head(theta.to(flat.dtype)).log_prob(flat).view_as(x) + log_slope
 
     @torch.no_grad()
     def impute(

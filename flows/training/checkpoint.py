@@ -14,9 +14,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from flows.errors import UserError
-from flows.files import sync_folder, write_through
+from flows.files import read_bounded, sync_folder, write_through
 
 Tensors = dict[str, Tensor]
+_MANIFEST = 2**20  # most bytes
+_NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
 
 
 class Checkpoint(NamedTuple):
@@ -38,8 +40,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     beside, aside = folder / f".{path.name}.tmp", folder / f".{path.name}.old.tmp"
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
-    manifest = {"step": step, "sha256": {name: _digest(data) for name, data in files.items()}}
-    files["manifest.json"] = json.dumps(manifest, indent=1).encode()
+    files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
     beside.mkdir(parents=True)
     try:
         for name, data in files.items():
@@ -63,17 +64,26 @@ def read(path: Path) -> Checkpoint:
     Raises: UserError if a file is missing, differs from what was written, or can't be understood.
     """
     try:
-        digests = dict(json.loads((path / "manifest.json").read_bytes())["sha256"])
-        files = {name: (path / Path(name).name).read_bytes() for name in digests}
+        written = read_bounded(path / "manifest.json", _MANIFEST)
+        digests = dict(json.loads(written)["sha256"])
+        if written != _manifest(int(path.name), digests):  # which no digest covers
+            raise ValueError("the manifest isn't as it was written")
+        if not digests.keys() >= _NEEDED:
+            raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
+        if any(Path(name).name != name for name in digests):
+            raise ValueError("the manifest names a file of another folder")
+        files = {name: (path / name).read_bytes() for name in digests}
         for name, data in files.items():
             if _digest(data) != digests[name]:
                 raise UserError(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
         state = json.loads(files.pop("state.json"))
+        if not isinstance(state, dict):
+            raise ValueError("state.json holds no keys")
         return Checkpoint({Path(name).stem: load(data) for name, data in files.items()}, state)
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise UserError(f"{path}: not a whole checkpoint ({error})") from error
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
 
 
 def newest(folder: Path) -> Path | None:
@@ -99,6 +109,10 @@ def steps(folder: Path) -> Iterator[Path]:
     entries = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in entries if path.name.isascii() and path.name.isdecimal()]
     return iter(sorted(found, key=lambda path: int(path.name), reverse=True))
+
+
+def _manifest(step: int, digests: dict[str, str]) -> bytes:
+    return json.dumps({"step": step, "sha256": digests}, indent=1).encode()
 
 
 def _digest(data: bytes) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
-import yaml
-
 from flows.errors import UserError
-from flows.files import write_whole
+from flows.files import check_inside, write_whole
+from flows.training.written import dumped, mapping
+from flows.wording import show
 
 _LOCK = ".lock"
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
 _FREE = ("run_dir", "logger.", "runtime.device", "runtime.compile", "trainer.keep", "trusted_packages")
+_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of what is relied on
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
 
@@ -39,13 +40,16 @@ class Folder:
         A larger budget, another logger and another device are allowed, and to compile or not.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
-        Raises: UserError if anything else differs, naming every difference.
+        Raises: UserError if anything else differs, naming every difference, or if something in there leads
+            elsewhere.
         """
+        if self.path.is_dir():
+            check_inside(self.path)
         if not (self.path / "config.yaml").exists():
             if self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir()):
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
-        saved = self._read("config.yaml", yaml.safe_load)
+        saved = mapping(self.path / "config.yaml")
         differences = _differences(saved, config)
         refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
         known = self.facts().get("data_hash", data_hash)
@@ -75,7 +79,7 @@ class Folder:
         if before:
             self.note(**now)  # before the configuration: until both are there, the budget is a changed one
         kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
-        write_whole(self.path / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
+        write_whole(self.path / "config.yaml", dumped(kept))
         if not before:
             self.note(**given, **now)
 
@@ -106,20 +110,16 @@ class Folder:
 
     def facts(self) -> dict[str, Any]:
         """What run.json says."""
-        return self._read("run.json", json.loads) if (self.path / "run.json").exists() else {}
+        path = self.path / "run.json"
+        found = mapping(path) if path.exists() else {}
+        for key, kind in _KINDS.items():
+            if key in found and not isinstance(found[key], kind):
+                raise UserError(f"{path}: {key} is {show(found[key])}, so it is damaged")
+        return found
 
     def note(self, **facts: Any) -> None:
         """Add to run.json."""
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
-
-    def _read(self, name: str, parse: Callable[[str], Any]) -> dict[str, Any]:
-        try:
-            found = parse((self.path / name).read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{self.path / name}: can't be read ({' '.join(str(error).split())})") from error
-        if not isinstance(found, dict):
-            raise UserError(f"{self.path / name}: holds no keys; it is damaged")
-        return found
 
 
 def free(name: str) -> bool:

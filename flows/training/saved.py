@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any, TypedDict, cast, final, get_type_hints
 
-import yaml
+import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
 from flows.config import build, check_keys
 from flows.core import Density, Spec
 from flows.errors import UserError
+from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import newest, read
+from flows.training.checkpoint import newest, read, steps
 from flows.training.player import fill, within
+from flows.training.ration import Ration
+from flows.training.sound import check_spec
+from flows.training.written import mapping
+
+PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
+_TIMES, _SPARE = 4, 2**22  # what building may take: so many times the saved weights, and so many bytes
 
 
 class _Config(TypedDict):
@@ -49,9 +56,14 @@ class Saved:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.config = _read(self.path / "config.yaml", yaml.safe_load, _Config)
-        self.facts = _read(self.path / "run.json", json.loads, _Facts)
+        check_inside(self.path)
+        self.config = _read(self.path / "config.yaml", _Config)
+        self.facts = _read(self.path / "run.json", _Facts)
         self.spec = TypeAdapter(Spec).validate_json(json.dumps(self.facts["spec"]))  # lists back to tuples
+        try:
+            check_spec(self.spec)
+        except UserError as error:
+            raise UserError(f"{self.path / 'run.json'}: {error}") from error
 
     def density(self, checkpoint: str = "best", trusted: tuple[str, ...] = ()) -> Density:
         """The trained model, its averaged weights on the CPU, ready to score and sample.
@@ -62,16 +74,30 @@ class Saved:
 
         Raises: UserError if there is no whole checkpoint or its weights don't fit the model.
         """
-        model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
-        fill(model, self.weights(checkpoint))
+        weights = self.weights(checkpoint)
+        size = sum(value.nbytes for value in weights.values())
+        with Ration(_SPARE + _TIMES * size):
+            model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
+        fill(model, weights)
         return cast("Density", model.eval().requires_grad_(False))
 
     def weights(self, kind: str = "best") -> dict[str, Tensor]:
-        """The averaged weights of the newest whole checkpoint of that kind, by name."""
-        found = newest(self.path / "checkpoints" / kind)
+        """The averaged weights of the newest whole checkpoint of that kind, by name.
+
+        Says so on stderr if there is a newer one that is damaged.
+
+        Raises: UserError if there is none, or its weights are of a precision that no run computes in.
+        """
+        folder = self.path / "checkpoints" / kind
+        found = newest(folder)
         if found is None:
             raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}")
-        return within(read(found).tensors["model"], "average.")
+        damaged = next(steps(folder))
+        if damaged != found:
+            print(f"{damaged}: damaged; taking that of step {int(found.name)}", file=sys.stderr)
+        weights = within(read(found).tensors["model"], "average.")
+        _check_precision(weights, found)
+        return weights
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Rows of metrics.csv, none if it isn't there; None where a metric wasn't measured.
@@ -82,18 +108,15 @@ class Saved:
         try:
             rows = table.read(path) if path.exists() else []
             return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
-        except (OSError, ValueError, csv.Error) as error:
-            raise UserError(f"{path}: can't be read ({_line(error)})") from error
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
 
 
-def _read(path: Path, load: Callable[[str], Any], schema: type) -> dict[str, Any]:
+def _read(path: Path, schema: type) -> dict[str, Any]:
     """A mapping from a file, its keys that the program relies on there and of their types."""
-    try:
-        content = load(path.read_text())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path.parent}: not a run's directory ({_line(error)})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no keys; expected what training wrote there")
+    if not path.exists():
+        raise UserError(f"{path.parent}: not a run's directory, it holds no {path.name}")
+    content = mapping(path)
     known = get_type_hints(schema)
     for key in schema.__required_keys__ - content.keys():
         raise UserError(f"{path}: says nothing of the {key}, so the run can't be opened")
@@ -104,5 +127,8 @@ def _read(path: Path, load: Callable[[str], Any], schema: type) -> dict[str, Any
     return content
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _check_precision(weights: dict[str, Tensor], where: Path) -> None:
+    kinds = {value.dtype for value in weights.values() if value.is_floating_point()}
+    if len(kinds) != 1 or not kinds <= PRECISIONS:
+        found = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds)) or "no floats"
+        raise UserError(f"{where}: weights of {found}; expected all float32 or all float64")

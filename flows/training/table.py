@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
+from flows.errors import UserError
 from flows.files import write_whole
 
 
@@ -17,11 +18,13 @@ class Table:
     Args:
         path: The file.
         step: Rows beyond this step are dropped: a run that resumes writes them again.
+
+    Raises: UserError if a run that resumes left no such table.
     """
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self.path = path
-        rows = [row for row in read(path) if int(row["step"]) <= step] if path.exists() and step else []
+        rows = _upto(path, step) if path.exists() and step else []
         self.columns = ["step", *dict.fromkeys(k for row in rows for k in row if k != "step")]
         self._rewrite(rows)
 
@@ -43,6 +46,16 @@ class Table:
         write_whole(self.path, "".join(",".join(line) + "\n" for line in lines))
         self._file = self.path.open("a", newline="")
         self._writer = csv.DictWriter(self._file, self.columns, restval="", lineterminator="\n")
+
+
+def _upto(path: Path, step: int) -> list[dict[str, str]]:
+    try:
+        return [row for row in read(path) if int(row["step"]) <= step]
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())}); "
+            "move it away to carry on without it"
+        ) from error
 
 
 def read(path: Path) -> list[dict[str, str]]:

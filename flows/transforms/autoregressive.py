@@ -41,7 +41,7 @@ class Autoregressive(Transform):
         self.order: list[int] = order.tolist()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.elementwise.forward(x, self.net(x, context))
+        z, log_slope = self.elementwise.forward(x, self.net(x, context).to(x.dtype))
         return z, log_slope.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -49,7 +49,7 @@ class Autoregressive(Transform):
         ladj = torch.zeros_like(columns[0])
         for feature in self.order:
             one = slice(feature, feature + 1)
-            theta = self.net(torch.stack(columns, -1), context)
+            theta = self.net(torch.stack(columns, -1), context).to(z.dtype)
             theta = theta.unflatten(-1, (self.elementwise.params, -1))[..., one].flatten(-2)
             x, log_slope = self.elementwise.inverse(z[..., one], theta, one)
             columns[feature], ladj = x[..., 0], ladj + log_slope[..., 0]

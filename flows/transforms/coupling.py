@@ -16,7 +16,8 @@ class Coupling(Transform):
     r"""Transform the unmasked features, given the masked ones.
 
     z = x where the mask is True, f(x; net(x_masked, c)) elsewhere. The Jacobian is triangular, so ladj
-    sums log f' where the mask is False. Each direction costs one call of `net`.
+    sums log f' where the mask is False. Each direction costs one call of `net`, in whatever precision that
+    computes (autocast); the rest is in that of x.
 
     Args:
         mask: Features passed through unchanged, bool (D,), K of them True.
@@ -45,10 +46,10 @@ class Coupling(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(x)
-        moved, log_slope = self.elementwise.forward(moved, self.net(kept, context))
+        moved, log_slope = self.elementwise.forward(moved, self.net(kept, context).to(x.dtype))
         return self.partition.merge(kept, moved), log_slope.sum(self.event)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(z)
-        moved, log_slope = self.elementwise.inverse(moved, self.net(kept, context))
+        moved, log_slope = self.elementwise.inverse(moved, self.net(kept, context).to(z.dtype))
         return self.partition.merge(kept, moved), log_slope.sum(self.event)
