@@ -23,6 +23,11 @@ def has_compiler(device: torch.device) -> bool:
     return device.type == "cuda" or shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
+def convolve(nets: Mapping[str, nn.Module]) -> bool:
+    """Whether nets hold convolutions: compiling those takes minutes, and whether that pays isn't known."""
+    return any(isinstance(module, nn.Conv2d) for net in nets.values() for module in net.modules())
+
+
 def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) -> Callable[..., Any]:
     """A pure function of tensors that keep their shapes, compiled whole at its first call.
 
@@ -55,11 +60,9 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
 
 
 def _options(nets: Mapping[str, nn.Module]) -> dict[str, Any]:
-    modules = [module for net in nets.values() for module in net.modules()]
     on_cpu = all(p.device.type == "cpu" for net in nets.values() for p in net.parameters())
-    convolve = any(isinstance(module, nn.Conv2d) for module in modules)
     return {
         "guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe,  # the others cost a tenth of a step
         # kernels called from C++ save a fifth of a small step; with convolutions that crashes (torch 2.13)
-        "cpp_wrapper": on_cpu and not convolve,
+        "cpp_wrapper": on_cpu and not convolve(nets),
     }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from flows.errors import UserError
-from flows.training.compiling import ENOUGH, has_compiler
+from flows.training.compiling import ENOUGH, convolve, has_compiler
 
 Threads = Annotated[int, Field(ge=1, le=1024)]
 
@@ -21,8 +23,8 @@ class Runtime:
         device: "cuda" if there is one ("auto"), or as named.
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
-        compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it; a batch's is
-            compiled only by True.
+        compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
+            known of convolutions; a batch's is compiled only by True.
 
     Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """
@@ -44,11 +46,11 @@ class Runtime:
         if compile is True and not has_compiler(self.device):
             raise UserError("runtime.compile=true: no C++ compiler (g++) is found; install one, or use auto")
 
-    def compiles(self, steps: int) -> bool:
-        """Whether this many steps are to be compiled ones."""
+    def compiles(self, steps: int, nets: Mapping[str, nn.Module]) -> bool:
+        """Whether this many steps of these nets are to be compiled ones."""
         if isinstance(self.compile, bool):
             return self.compile
-        return steps >= ENOUGH and has_compiler(self.device)
+        return steps >= ENOUGH and not convolve(nets) and has_compiler(self.device)
 
     def enter(self) -> None:
         """Apply what is global to the process."""

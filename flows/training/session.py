@@ -30,7 +30,7 @@ def carry_out(session: Session) -> Outcome:
     """
     with session.opened():
         if not session.done:
-            compiled = session.runtime.compiles(session.run.steps)
+            compiled = session.runtime.compiles(session.run.steps, session.run.nets)
             with session.training(compiled):
                 if compiled:
                     session.run.compile()

@@ -40,12 +40,14 @@ def test_compiled_steps_are_the_eager_ones(backend, kinds):
 )
 def test_where_it_pays(monkeypatch, asked, steps, answer):
     monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
-    assert Runtime("cpu", compile=asked).compiles(steps) is answer
+    assert Runtime("cpu", compile=asked).compiles(steps, {}) is answer
+    convolution = {"model": torch.nn.Conv2d(1, 1, 1)}
+    assert Runtime("cpu", compile=asked).compiles(steps, convolution) is (asked is True)
 
 
 def test_without_a_compiler(monkeypatch):
     monkeypatch.setenv("CXX", "/nowhere/g++")
-    assert not Runtime("cpu").compiles(10**9)
+    assert not Runtime("cpu").compiles(10**9, {})
     with pytest.raises(UserError, match=r"runtime\.compile=true: no C\+\+ compiler"):
         Runtime("cpu", compile=True)
 
