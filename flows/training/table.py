@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import final
 
-from flows.files import write_whole
+from flows.files import write_whole, writing
 
 
 @final
@@ -32,8 +32,9 @@ class Table:
             self._file.close()
             self.columns += new
             self._rewrite(read(self.path))
-        self._writer.writerow({"step": str(step), **{k: repr(float(v)) for k, v in values.items()}})
-        self._file.flush()
+        with writing(self.path):
+            self._writer.writerow({"step": str(step), **{k: repr(float(v)) for k, v in values.items()}})
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()
