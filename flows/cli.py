@@ -123,6 +123,7 @@ class _Program:
                 raise
             self.refuse(error)
         except KeyboardInterrupt as stop:
+            self.prune()
             asked = isinstance(stop, Stopped) and stop.sign == Signals.SIGTERM
             print(f"{_name()}: {'terminated' if asked else 'interrupted'}", file=sys.stderr)
             raise SystemExit(status(stop)) from None

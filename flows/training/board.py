@@ -77,7 +77,8 @@ def _put_before(folder: Path, now: int) -> None:
     TensorBoard reads files in the order of their names, seconds first, then numbers as text; a file read
     after one that purges it would be purged no more. A clock set back, or two lives in a second, upset that.
     """
-    names = [path.name.removeprefix(_EVENTS).split(".", 1) for path in sorted(folder.glob(f"{_EVENTS}*"))]
+    found = sorted(path.name.removeprefix(_EVENTS) for path in folder.glob(f"{_EVENTS}[0-9]*.*"))
+    names = [name.split(".", 1) for name in found if name.split(".", 1)[0].isdecimal()]
     if names and int(names[-1][0]) >= now:
         for age, (seconds, rest) in zip(range(len(names), 0, -1), names, strict=True):
             (folder / f"{_EVENTS}{seconds}.{rest}").rename(folder / f"{_EVENTS}{now - age:010d}.{rest}")

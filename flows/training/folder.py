@@ -42,8 +42,13 @@ class Folder:
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming every difference.
         """
-        if not (self.path / "config.yaml").exists():
-            if self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir()):
+        try:
+            begun = (self.path / "config.yaml").exists()
+            alien = self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir())
+        except OSError as error:
+            raise UserError(f"{self.path}: can't be read ({error.strerror}); give a new run_dir") from error
+        if not begun:
+            if alien:
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
         saved = self._read("config.yaml", yaml.safe_load)

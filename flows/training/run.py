@@ -148,6 +148,7 @@ class Run:
         """All there is to save."""
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
         own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
+        own |= {f"grad_norm.{name}": player.grad_norm.clone() for name, player in self.players.items()}
         own["generator"] = self.generator.get_state()
         if self.drops:
             own["dropout"] = _process_generator(self.generator.device).get_state()
@@ -167,6 +168,7 @@ class Run:
         facts, own = saved.state, saved.tensors["run"]
         for name, player in self.players.items():
             player.restore(saved.tensors[name])
+            player.grad_norm = own.get(f"grad_norm.{name}", player.grad_norm).to(self.generator.device)
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])

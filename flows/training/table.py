@@ -28,11 +28,11 @@ class Table:
     def append(self, step: int, values: Mapping[str, float]) -> None:
         """Write one row; floats in full, so that reading gives the same numbers."""
         new = [name for name in values if name not in self.columns]
-        if new:
-            self._file.close()
-            self.columns += new
-            self._rewrite(read(self.path))
         with writing(self.path):
+            if new:
+                self._file.close()
+                self.columns += new
+                self._rewrite(read(self.path))
             self._writer.writerow({"step": str(step), **{k: repr(float(v)) for k, v in values.items()}})
             self._file.flush()
 
