@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-all check bench help clean
+.PHONY: train test test-all torture check bench help clean
 
 train: .venv/.run          ## train the default and write its report; ARGS="…" is handed on
 	$(BIN)/python train.py $(ARGS)
@@ -12,6 +12,9 @@ test: .venv/.dev           ## everything but the slow tests
 
 test-all: .venv/.dev       ## everything
 	$(BIN)/python -m pytest -m "" -n auto --dist loadfile
+
+torture: .venv/.dev        ## kill runs at random moments, 180 times in all; ARGS="--kills 5" for fewer
+	$(BIN)/python -m tests.reliability.torture $(ARGS)
 
 check: .venv/.dev          ## lint, format, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

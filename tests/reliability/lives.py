@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,13 +52,15 @@ class Life:
         self, arguments: Sequence[str], cwd: Path, program: str = "train", tricks: Sequence[Trick] = ()
     ) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(ROOT)])  # for the server's own imports
+        os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker"  # of locks that the dead don't give back
         self.said = cwd / f".said-{os.urandom(4).hex()}"
         self.process = FORKS.Process(target=_live, args=(program, [*arguments], cwd, self.said, [*tricks]))
         self.process.start()
 
     def tell(self, sign: signal.Signals) -> None:
         assert self.process.pid is not None
-        os.kill(self.process.pid, sign)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(self.process.pid, sign)
 
     def end(self) -> End:
         """Wait for it."""
