@@ -106,6 +106,8 @@ class Session:
             self.folder.writable()
             self.run, self.validation = self._stand()
             self.run.steps = self._budget(extended)
+            if self.done and self.folder.facts().get("status") == "running":
+                self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
             if self.logger.describe:
                 with self.run.players["model"].averaged():  # no dropout, which would draw from the run's
                     print(

@@ -67,6 +67,15 @@ def test_row_01_killed_at_random_moments_it_ends_bit_equal(kind, tmp_path, whole
     assert differences(run, whole(kind)) == []
 
 
+def test_row_01_killed_after_its_last_step_it_is_finished_all_the_same(tmp_path, whole):
+    """Between the last checkpoint and the note of it."""
+    arguments = (*KINDS["realnvp"], "run_dir=run")
+    tricks = [dead_at("flows.training.session:Session._note", 1)]
+    assert live(*arguments, cwd=tmp_path, tricks=tricks).status == 9
+    assert live(*arguments, cwd=tmp_path).status == 0
+    assert differences(tmp_path / "run", whole()) == []
+
+
 @pytest.mark.parametrize("turn", [9, 10, 11, 12])
 @pytest.mark.slow
 def test_row_01_killed_at_any_turn_of_the_critic_it_ends_bit_equal(turn, tmp_path, whole):
