@@ -32,9 +32,16 @@ def content(value: float) -> Checkpoint:
 
 
 def begun(kind: str, run: Path) -> Life:
-    """A run that has its directory and goes on."""
-    life = Life([*KINDS[kind], "run_dir=run"], run.parent)
-    until(lambda: (run / ".lock").exists() and (run / ".lock").read_text() == str(life.process.pid))
+    """A run that has its directory and goes on, if it hasn't ended already."""
+    life, lock = Life([*KINDS[kind], "run_dir=run"], run.parent), run / ".lock"
+
+    def there() -> bool:
+        try:
+            return lock.read_text() == str(life.process.pid) or life.process.exitcode is not None
+        except FileNotFoundError:
+            return life.process.exitcode is not None
+
+    until(there)
     return life
 
 
@@ -55,14 +62,15 @@ def kept(run: Path) -> list[int]:
 
 
 def test_row_01_killed_at_random_moments_it_ends_bit_equal(kind, tmp_path, whole):
-    run, moments = tmp_path / "run", random.Random(1)
+    run, moments, ends = tmp_path / "run", random.Random(1), []
     for _ in range(3):
-        process = begun(kind, run)
+        life = begun(kind, run)
         time.sleep(moments.uniform(0, 0.1))
-        process.tell(SIGKILL)
-        process.end()
+        life.tell(SIGKILL)
+        ends.append(life.end().status)
         before = step(run)
         assert before == 0 or finite(checkpoint.at(run / "checkpoints" / "last", before))
+    assert -SIGKILL in ends
     assert live(*KINDS[kind], "run_dir=run", cwd=tmp_path).status == 0
     assert differences(run, whole(kind)) == []
 
