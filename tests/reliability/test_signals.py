@@ -12,11 +12,12 @@ from runs import KINDS, differences, facts, leftovers, step
 from tricks import tell, told_at
 
 from flows.signals import Stopped, check, heeded
+from flows.training import checkpoint
 
 PHASES = {
     "training": ("flows.training.trainer:Trainer.end_turn", 11),
     "validation": ("flows.training.validation:Validation.__call__", 2),
-    "within validation": ("flows.training.run:Run.spread", 13),
+    "within validation": ("flows.training.run:Run.spread", 14),
     "saving": ("flows.training.checkpoint:write_through", 10),
     "loading": ("flows.training.fingerprint:fingerprint", 1),
 }
@@ -35,6 +36,8 @@ def test_row_03_sigterm_saves_after_a_whole_step_and_the_run_ends_bit_equal(kind
         assert f"stopped at step {step(run)}, saved; the same command carries on" in end.err
         assert (facts(run)["status"], facts(run)["step"]) == ("interrupted", step(run))
         assert leftovers(run) == []
+        seen = checkpoint.read(checkpoint.at(run / "checkpoints" / "last", step(run))).state["seen"]
+        assert seen == step(run) - (phase == "validation")  # given up, to be done by the next life
     again = live(*KINDS[kind], "run_dir=run", cwd=tmp_path)
     assert again.status == 0, again.err
     assert differences(run, whole(kind)) == []
