@@ -11,7 +11,10 @@ ARGUMENTS = (*KINDS["realnvp"], "run_dir=run")
 PLACE = "flows.training.board:Board.scalars"  # rows of 3, 6, 9 and, after the checkpoint of 8, 12
 
 
-@pytest.mark.parametrize("cut", [0, 1, 200], ids=lambda cut: f"{cut} bytes cut")
+SLOW = [pytest.param(cut, marks=pytest.mark.slow) for cut in (0, 1)]
+
+
+@pytest.mark.parametrize("cut", [*SLOW, 200], ids=lambda cut: f"{cut} bytes cut")
 def test_row_34_curves_after_a_resume_are_increasing_and_a_torn_tail_is_readable(cut, tmp_path, whole):
     """Killed in the look at step 14; what it wrote at 12 is whole in any case, or lies beyond."""
     life = live(*ARGUMENTS, cwd=tmp_path, tricks=[dead_at(PLACE, 4, after=True)])

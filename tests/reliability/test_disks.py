@@ -76,7 +76,7 @@ def limit(size: int) -> None:
 PLACES = (SAVE, "flows.training.monitor:Table.append", "flows.training.board:Board.scalars")
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [SAVE, *(pytest.param(p, marks=pytest.mark.slow) for p in PLACES[1:])])
 def test_row_05_a_full_disk_is_one_line_and_the_last_checkpoint_stays(place, tmp_path, whole):
     with mounted(tmp_path / "disk", "2m"):
         tricks = [partial(at, place, 5, partial(fill, Path()))]
@@ -99,7 +99,7 @@ def test_row_06_a_limit_of_a_files_size_is_one_line(tmp_path, whole):
     assert differences(tmp_path / "run", whole()) == []
 
 
-@pytest.mark.parametrize("folder", [".", "run", "run/checkpoints/last"])
+@pytest.mark.parametrize("folder", [".", pytest.param("run", marks=pytest.mark.slow), "run/checkpoints/last"])
 def test_row_07_what_is_read_only_is_refused_before_the_first_step(folder, tmp_path, whole):
     if folder != ".":
         shutil.copytree(whole(), tmp_path / "run")

@@ -23,7 +23,12 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
+QUICK = ("training", "validation", "loading")
+
+
+@pytest.mark.parametrize(
+    "phase", [p if p in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in PHASES]
+)
 def test_row_03_sigterm_saves_after_a_whole_step_and_the_run_ends_bit_equal(kind, phase, tmp_path, whole):
     end = live(*KINDS[kind], "run_dir=run", cwd=tmp_path, tricks=[told_at(*PHASES[phase], SIGTERM)])
     assert end.status == 143

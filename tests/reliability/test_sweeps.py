@@ -60,6 +60,7 @@ def test_row_26_a_job_that_meets_a_bug_leaves_the_others_alone(launcher, tmp_pat
     assert not [*(tmp_path / "s").glob("*/error.txt")]
 
 
+@pytest.mark.slow
 def test_row_26_a_job_whose_directory_vanishes_leaves_the_others_alone(tmp_path):
     tricks = [partial(fault_in, LOOK, "s/1", None)]
     end = live(*SWEEP, *LAUNCHERS["batched"], cwd=tmp_path, tricks=tricks)
@@ -69,6 +70,7 @@ def test_row_26_a_job_whose_directory_vanishes_leaves_the_others_alone(tmp_path)
     assert [facts(tmp_path / "s" / job)["status"] for job in "02"] == ["finished"] * 2
 
 
+@pytest.mark.slow
 def test_row_31_a_sweep_marks_what_exploded(tmp_path):
     hot = ("trainer.optimizer.lr=1e-3,1e30", "trainer.warmup=0", "seed=0,1")
     end = live(*SWEEP[:-1], *hot, *LAUNCHERS["batched"], cwd=tmp_path)
