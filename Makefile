@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: train test test-all mutants check bench lock help clean
+.PHONY: train test test-all mutants torture check bench lock help clean
 
 train: .venv/.run          ## train the default and write its report; ARGS="…" is handed on
 	$(BIN)/python train.py $(ARGS)
@@ -15,6 +15,9 @@ test-all: .venv/.dev       ## everything
 
 mutants: .venv/.dev        ## plant each listed fault in a copy of the project, and see a test catch it
 	$(BIN)/python -m pytest -m "" -n auto tests/test_faults.py
+
+torture: .venv/.dev        ## kill runs at random moments, 180 times in all; ARGS="--kills 5" for fewer
+	$(BIN)/python -m tests.reliability.torture $(ARGS)
 
 check: .venv/.dev          ## lint, format, types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright

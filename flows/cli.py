@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import hydra
@@ -28,7 +30,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from flows.composition import Loader, check_flags
 from flows.errors import UserError
+from flows.files import Unwritable
 from flows.refusals import explain, lacks_memory
+from flows.signals import Stopped, check, heeded, status
 from flows.sweeps.job import Failure, begin, fail, told
 from flows.sweeps.plugins import known
 
@@ -57,6 +61,8 @@ def entry(
     raises UserError. Any other exception is a bug: a traceback and status 1. In a sweep `run_dir` is the
     folder of the one run; a run that fails in either way says so there and on stderr, the others go on, and
     the status is 1. HYDRA_FULL_ERROR=1 shows all tracebacks.
+
+    SIGINT and SIGTERM ask the task to stop, which looks by `flows.signals.check`; the status is 130 or 143.
 
     Args:
         config_name: Primary configuration, a file in `conf`.
@@ -99,7 +105,12 @@ class _Program:
             arguments = _arguments()
             check_flags(arguments)
             program = hydra.main(version_base="1.3", config_path=str(self.conf), config_name=self.config_name)
-            with known(), _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)):
+            with (
+                heeded(),
+                _silent_threads(),
+                known(),
+                _hydra(functools.partial(Loader, arguments.overrides, self.missing, self.check)),
+            ):
                 try:
                     program(job)()
                 finally:
@@ -111,9 +122,11 @@ class _Program:
             if error in self.bugs:
                 raise
             self.refuse(error)
-        except KeyboardInterrupt:
-            print(f"{_name()}: interrupted", file=sys.stderr)
-            raise SystemExit(130) from None
+        except KeyboardInterrupt as stop:
+            self.prune()
+            asked = isinstance(stop, Stopped) and stop.sign == Signals.SIGTERM
+            print(f"{_name()}: {'terminated' if asked else 'interrupted'}", file=sys.stderr)
+            raise SystemExit(status(stop)) from None
 
     def alone(self, config: DictConfig) -> None:
         """The task as the only job."""
@@ -173,6 +186,7 @@ class _Program:
         return fail(job.folder, reason, None if told_to_users else error)
 
     def perform(self, config: dict[str, Any]) -> None:
+        check()
         self.check(config)
         self.task(config)
 
@@ -239,13 +253,29 @@ def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = asked
 
 
+@contextmanager
+def _silent_threads() -> Iterator[None]:
+    """Meanwhile a disk's error in a thread, such as TensorBoard's, isn't shown: its owner raises it again."""
+    before = threading.excepthook
+
+    def hook(error: Any) -> None:
+        if not isinstance(error.exc_value, OSError):
+            before(error)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 def _in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def _told_to_users(error: Exception) -> bool:
     """Whether this is for a user to put right, and no bug."""
-    return isinstance(error, UserError) or lacks_memory(error)
+    return isinstance(error, UserError | Unwritable) or lacks_memory(error)
 
 
 def _one_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError
 
 from flows.errors import UserError
+from flows.files import Unwritable
 from flows.wording import choose, nearest
 
 
@@ -45,6 +46,8 @@ def _explain(error: BaseException) -> str:
         return f"{group}={option}: no such option; {choose(option, error.options, 'options', f'{group}=')}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: can't be read; give KEY=VALUE, with quotes round what isn't plain"
+    if isinstance(error, Unwritable):
+        return f"{error.filename}: can't be written: {error.strerror}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"run_dir: can't make {error.filename}: {error.strerror}"
     for cause in _causes(error):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler
 from flows.errors import UserError
+from flows.signals import check
 
 BLOCK = 8192  # examples at once, of fields fewer:
 MOST = 2**25  # numbers of all examples that are held at once
@@ -111,6 +112,7 @@ def samples(
     block = block if contexts is None else min(block, max(1, NUMBERS // contexts[0].numel()))
     drawn = []
     for start in range(0, n, block):
+        check()
         if contexts is None:
             x = sampler.sample(min(block, n - start), None, generator)
         else:
@@ -128,5 +130,6 @@ def _split(batch: Batch, block: int) -> tuple[tuple[Tensor, ...], tuple[Tensor |
 def _to(
     block: tuple[Tensor, Tensor | None], device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor | None]:
+    check()
     x, context = block
     return x.to(device, dtype), None if context is None else context.to(device, dtype)

@@ -21,6 +21,7 @@ from flows.evaluation.metrics.ensemble import (
     spectrum,
     spread_skill,
 )
+from flows.signals import check
 
 MEMBERS = 50
 NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
@@ -71,6 +72,7 @@ def judge_fields(
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
+            check()
             drawn = draw(truth, context, len(x), members + 1, generator)
             for key, value in _scores(drawn[:, 1:], drawn[:, 0], mask, generator).items():
                 scores[key].append(value)
@@ -108,10 +110,12 @@ def draw(
     if context is None:
         return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
     block = max(1, BLOCK // (members * context[0].numel()))
-    drawn = [
-        sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)
-        for some in context.split(block)
-    ]
+    drawn = []
+    for some in context.split(block):
+        check()
+        drawn.append(
+            sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)
+        )
     return torch.cat(drawn)
 
 

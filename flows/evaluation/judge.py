@@ -24,6 +24,7 @@ from flows.evaluation.metrics import (
     precision_recall,
     wasserstein,
 )
+from flows.signals import check
 
 FEWEST = 20  # points on a side, below which nothing is said of draws
 LISTED = 8  # most features with rows of their own
@@ -116,6 +117,7 @@ def _scores(duel: Duel, statistics: Sequence[Statistic]) -> dict[str, float]:
     scores: dict[str, list[float]] = defaultdict(list)
     for statistic in statistics:
         for drawn in duel.drawn[: statistic.draws]:
+            check()
             for key, value in statistic.of(duel.real, drawn).items():
                 scores[key].append(value)
     return {key: fmean(values) for key, values in scores.items()}
@@ -127,6 +129,7 @@ def _floors(duel: Duel, statistics: Sequence[Statistic], suffix: str) -> dict[st
         pair = duel.again()
         for statistic in statistics:
             if redraw < statistic.redraws:
+                check()
                 for key, value in statistic.of(*pair).items():
                     scores[f"{key}{suffix}_floor"].append(value)
     floors = {key: fmean(values) for key, values in scores.items()}

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from flows.core import Spec
-from flows.errors import UserError
+from flows.signals import Stopped, check
 from flows.sweeps.together import Together
 from flows.training.outcome import Outcome
 from flows.training.session import Session, told_when_stopped
@@ -107,14 +107,22 @@ def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
             stack.enter_context(session.training(compiled, len(active)))
             run = session.run
             stack.enter_context(session.monitor.progress(run.step, run.steps, shown=place == 0))
-        while active:
-            joined = sessions if compiled else active
-            together = Together([session.run for session in joined.values()], compiled)
-            places = {job: row for row, job in enumerate(joined)}
-            going = active
-            while going and (compiled or going.keys() == active.keys()):
-                going = step(together, {places[job]: job for job in going}, sessions, errors)
-            active = going
+        try:
+            active = look_up(active, errors)  # at those that were stopped between a step and this
+            while active:
+                joined = sessions if compiled else active
+                together = Together([session.run for session in joined.values()], compiled)
+                places = {job: row for row, job in enumerate(joined)}
+                going = active
+                while going and (compiled or going.keys() == active.keys()):
+                    check()
+                    going = step(together, {places[job]: job for job in going}, sessions, errors)
+                active = going
+        except Stopped:
+            with ExitStack() as saved:  # each, even if one can't be
+                for session in sessions.values():
+                    saved.callback(session.trainer.save_stopped, session.run, session.folder.path)
+            raise
 
 
 def step(
@@ -125,9 +133,15 @@ def step(
     for _ in range(len(together.runs[0].objective.cycle)):
         for session, (loss, logs) in zip(active.values(), together.backward(rows), strict=True):
             session.trainer.end_turn(session.run, loss, logs)
+    return look_up(active, errors)
+
+
+def look_up(active: Mapping[int, Session], errors: Errors) -> dict[int, Session]:
+    """The look at each that has taken a step since the last; those that go on."""
     for job, session in active.items():
         try:
-            session.trainer.look_up(session.run, session.validation, session.monitor)
-        except UserError as error:
+            if session.run.seen < session.run.step:
+                session.trainer.look_up(session.run, session.validation, session.monitor)
+        except Exception as error:  # of its scores, figures or folder, and so its own
             errors[job] = error
     return {job: session for job, session in active.items() if job not in errors and not session.done}

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from signal import Signals
 from typing import NamedTuple
 
 from hydra import version
@@ -13,6 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from flows.signals import heeded
 from flows.sweeps.job import Failure, fail, told
 
 
@@ -59,10 +61,16 @@ class Job(NamedTuple):
         return done
 
 
-def perform(job: Job) -> Failure | None:
+def perform(job: Job, *signs: Signals) -> Failure | None:
     """Do a job here; called in its process.
 
-    Raises: BrokenPipeError if nobody reads what it prints.
+    Args:
+        job: What to do.
+        signs: What asks to stop, besides SIGINT and SIGTERM.
+
+    Raises:
+        BrokenPipeError if nobody reads what it prints.
+        Stopped if it was asked to.
     """
     from flows.sweeps.plugins import known  # which names the launchers, which call this
 
@@ -70,7 +78,7 @@ def perform(job: Job) -> Failure | None:
     version.setbase(job.base)
     setup_globals()
     try:
-        with known():
+        with heeded(*signs, patient=True), known():
             done = run_job(
                 task_function=job.task,
                 config=job.compose(),

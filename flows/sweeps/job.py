@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,8 +42,9 @@ def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure
         bug: What was raised, if nobody was meant to read it.
     """
     detail = "" if bug is None else "\n" + "".join(traceback.format_exception(bug))
-    if _ours(folder):
-        write_whole(folder / ERROR, f"{reason}\n{detail}")
+    with suppress(OSError):  # of the disk, it may be, that made the job fail
+        if _ours(folder):
+            write_whole(folder / ERROR, f"{reason}\n{detail}")
     return Failure(reason)
 
 

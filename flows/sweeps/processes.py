@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
+from flows.signals import check
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
 from flows.sweeps.outside import Elsewhere
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _DIED = "its process died, perhaps for want of memory (hydra.launcher.n_jobs=1 needs least)"
 _CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_HEED, _STOP = 3.0, 20.0  # seconds to wait for jobs that Ctrl-C has reached, and for those told by us
+_LOOK, _STOP = 0.2, 20.0  # seconds between looks whether to stop, and until jobs that are told to have saved
 
 
 @final
@@ -49,8 +50,10 @@ class Processes(Elsewhere):
         try:
             results = team.do(jobs)
         except BaseException:
-            team.interrupt()
-            team.dismiss(now=True)
+            try:
+                team.interrupt()
+            finally:  # at a second Ctrl-C too
+                team.dismiss(now=True)
             raise
         team.dismiss()
         return results
@@ -80,7 +83,8 @@ class _Team:
             while waiting and idle:
                 job, worker = waiting.popleft(), idle.popleft()
                 self.busy[self.workers[worker].submit(perform, jobs[job])] = job, worker
-            for future in wait(self.busy, return_when=FIRST_COMPLETED).done:
+            check()
+            for future in wait(self.busy, timeout=_LOOK, return_when=FIRST_COMPLETED).done:
                 job, worker = self.busy.pop(future)
                 try:
                     results[job] = future.result()
@@ -91,8 +95,7 @@ class _Team:
         return [results[job] for job in range(len(jobs))]
 
     def interrupt(self) -> None:
-        """Let jobs end as Ctrl-C ends them: the terminal has told them too, unless we alone were told."""
-        wait(self.busy, timeout=_HEED)
+        """Let jobs save and end, as Ctrl-C does it; one that the terminal has told minds no second."""
         self._send(signal.SIGINT)
         wait(self.busy, timeout=_STOP)
         self._send(signal.SIGKILL)  # to whoever didn't heed it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +15,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from flows.errors import UserError
+from flows.signals import Stopped, check, status
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
 from flows.sweeps.outside import Elsewhere
 
 _ROOT = Path(__file__).parents[2]
+_LOOK = 0.5  # seconds between looks whether jobs are done
 
 
 @final
@@ -54,13 +58,31 @@ class Slurm(Elsewhere):
         executor = submitit.AutoExecutor(folder / "%j", cluster="slurm")
         executor.update_parameters(**_parameters(self.options))
         with _importable(), executor.batch():
-            handed = [executor.submit(perform, job) for job in jobs]
+            handed = [executor.submit(obey, job) for job in jobs]
         try:
+            while not all(each.done() for each in handed):
+                check()
+                time.sleep(_LOOK)
             return [_outcome(job, each, folder) for job, each in zip(jobs, handed, strict=True)]
         except BaseException:
             for each in handed:
                 each.cancel()
             raise
+
+
+def obey(job: Job) -> Failure | None:
+    """Do a job of the cluster, which ends it by SIGTERM or, as submitit has it, tells it before by SIGUSR2.
+
+    Raises: SystemExit once the run is saved. submitit takes that for a job without an end, so that one which
+        Slurm queues again carries on.
+    """
+    queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's way, which would cut through a step
+    try:
+        return perform(job, signal.SIGUSR2)
+    except Stopped as stop:
+        if stop.sign == signal.SIGUSR2 and callable(queue_again):
+            queue_again(stop.sign, None)
+        raise SystemExit(status(stop)) from None
 
 
 def _parameters(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -10,10 +11,14 @@ import yaml
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from flows.files import writing
 from flows.training.folder import flat, free
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_EVENTS = "events.out.tfevents."
 
 
 @final
@@ -27,36 +32,56 @@ class Board:
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
-        first = step + 1
-        self.writer = SummaryWriter(str(folder), purge_step=first)
-        self.writer.add_text("config", f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```", first)
+        self.folder, first = folder, step + 1
+        text = f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```"
         # The session's records, in the run's own writer, for `add_hparams` would make a run of its own.
         # Left out is the experiment's: it would fix the columns of a whole sweep by those of one run.
         _, start, self._end = hparams(hyperparameters(config), {})
-        self._file.add_summary(start)
-        self.writer.flush()
+        with writing(folder):
+            _put_before(folder, int(time.time()))
+            self.writer = SummaryWriter(str(folder), purge_step=first)
+            self.writer.add_text("config", text, first)
+            self._file.add_summary(start)
+            self.writer.flush()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add a point to each curve, to be seen at once, and to outlive this process."""
-        for tag, value in values.items():
-            self.writer.add_scalar(tag, value, step)
-        self.writer.flush()
+        with writing(self.folder):
+            for tag, value in values.items():
+                self.writer.add_scalar(tag, value, step)
+            self.writer.flush()
 
     def figures(self, step: int, figures: Mapping[str, Figure]) -> None:
-        for name, figure in figures.items():
-            self.writer.add_figure(f"figures/{name}", figure, step)
-        self.writer.flush()
+        with writing(self.folder):
+            for name, figure in figures.items():
+                self.writer.add_figure(f"figures/{name}", figure, step)
+            self.writer.flush()
 
     def finish(self) -> None:
         """Say that all went well."""
-        self._file.add_summary(self._end)
+        with writing(self.folder):
+            self._file.add_summary(self._end)
 
     def close(self) -> None:
-        self.writer.close()
+        with writing(self.folder):
+            self.writer.close()
 
     @property
     def _file(self) -> Any:
         return self.writer._get_file_writer()
+
+
+def _put_before(folder: Path, now: int) -> None:
+    """See that the event files of earlier lives bear names before that of one which begins now.
+
+    TensorBoard reads files in the order of their names, seconds first, then numbers as text; a file read
+    after one that purges it would be purged no more. A clock set back, or two lives in a second, upset that.
+    """
+    found = sorted(path.name.removeprefix(_EVENTS) for path in folder.glob(f"{_EVENTS}[0-9]*.*"))
+    names = [name.split(".", 1) for name in found if name.split(".", 1)[0].isdecimal()]
+    if names and int(names[-1][0]) >= now:
+        for age, (seconds, rest) in zip(range(len(names), 0, -1), names, strict=True):
+            (folder / f"{_EVENTS}{seconds}.{rest}").rename(folder / f"{_EVENTS}{now - age:010d}.{rest}")
 
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, int | float | str]:

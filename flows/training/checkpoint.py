@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from flows.errors import UserError
-from flows.files import read_bounded, sync_folder, write_through
+from flows.files import read_bounded, sync_folder, write_through, writing
 
 Tensors = dict[str, Tensor]
+_PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
 _MANIFEST = 2**20  # most bytes
 _NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
 
@@ -28,31 +30,38 @@ class Checkpoint(NamedTuple):
     state: dict[str, Any]
 
 
+@writing()
 def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     """Write `folder`/{step}, then drop all but the newest `keep` there.
 
     Files are written beside, flushed, and renamed as one directory, so a crash leaves the old
     checkpoints or the new one too, and never a part. One process at a time may write to a folder.
+
+    Raises: Unwritable, the old checkpoints being as they were; also if the
+        folder that holds those of a run is gone.
     """
-    path = folder / f"{step:08d}"
-    for stale in folder.glob(".*.tmp"):  # of a process that died
-        shutil.rmtree(stale)
-    beside, aside = folder / f".{path.name}.tmp", folder / f".{path.name}.old.tmp"
+    path = at(folder, step)
+    beside, aside = folder / f".{path.name}.tmp", _aside(path)
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
-    beside.mkdir(parents=True)
+    for made in (folder.parent, folder):  # not the run's own, which somebody may have removed
+        made.mkdir(exist_ok=True)
+    shutil.rmtree(beside, ignore_errors=True)  # of a process that died
+    beside.mkdir()
     try:
         for name, data in files.items():
             write_through(beside / name, data)
         sync_folder(beside)
         if path.exists():
-            path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)  # where `newest` looks too, for a crash may come now
         beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
     sync_folder(folder)
+    for stale in folder.glob(".*.tmp"):  # only now, when what replaces them is there
+        shutil.rmtree(stale)
     for old in [other for other in steps(folder) if other != path][max(0, keep - 1) :]:
         shutil.rmtree(old)
     return path
@@ -66,7 +75,7 @@ def read(path: Path) -> Checkpoint:
     try:
         written = read_bounded(path / "manifest.json", _MANIFEST)
         digests = dict(json.loads(written)["sha256"])
-        if written != _manifest(int(path.name), digests):  # which no digest covers
+        if written != _manifest(step_of(path), digests):  # which no digest covers
             raise ValueError("the manifest isn't as it was written")
         if not digests.keys() >= _NEEDED:
             raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
@@ -88,7 +97,8 @@ def read(path: Path) -> Checkpoint:
 
 def newest(folder: Path) -> Path | None:
     """The newest checkpoint in a folder that is whole, or None."""
-    for path in steps(folder):
+    places = [*steps(folder), *(path for path in folder.glob(".*") if _PUT_ASIDE.fullmatch(path.name))]
+    for path in sorted(places, key=lambda path: (-step_of(path), path.name.startswith("."))):
         try:
             read(path)
         except UserError:
@@ -100,7 +110,7 @@ def newest(folder: Path) -> Path | None:
 def drop_beyond(folder: Path, step: int) -> None:
     """Remove what a life that won't be continued wrote after this step."""
     for path in [*steps(folder)]:
-        if int(path.name) > step:
+        if step_of(path) > step:
             shutil.rmtree(path)
 
 
@@ -108,7 +118,22 @@ def steps(folder: Path) -> Iterator[Path]:
     """Checkpoints of a folder, newest first."""
     entries = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in entries if path.name.isascii() and path.name.isdecimal()]
-    return iter(sorted(found, key=lambda path: int(path.name), reverse=True))
+    return iter(sorted(found, key=step_of, reverse=True))
+
+
+def at(folder: Path, step: int) -> Path:
+    """Where a folder keeps the checkpoint of a step."""
+    return folder / f"{step:08d}"
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint, wherever it lies."""
+    return int(path.name.strip(".").partition(".")[0])
+
+
+def _aside(path: Path) -> Path:
+    """Where a checkpoint lies while another takes its place."""
+    return path.with_name(f".{path.name}.old.tmp")
 
 
 def _manifest(step: int, digests: dict[str, str]) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 
 from flows.core import Source
 from flows.errors import UserError
+from flows.signals import check
 
 ROWS, NUMBERS = 65_536, 2**20  # most in a block
 
@@ -28,6 +29,7 @@ def fingerprint(source: Source | None) -> str:
     digest = hashlib.sha256()
     rows = max(1, min(ROWS, NUMBERS // max(1, source.take(slice(0, 1)).x.numel())))
     for start in range(0, len(source), rows):
+        check()
         for tensor in source.take(slice(start, start + rows)):
             if tensor is None:
                 continue

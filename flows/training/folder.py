@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 from flows.errors import UserError
-from flows.files import check_inside, write_whole
+from flows.files import Unwritable, check_inside, write_whole, writing
 from flows.training.written import dumped, mapping
 from flows.wording import show
 
@@ -43,10 +44,15 @@ class Folder:
         Raises: UserError if anything else differs, naming every difference, or if something in there leads
             elsewhere.
         """
-        if self.path.is_dir():
-            check_inside(self.path)
-        if not (self.path / "config.yaml").exists():
-            if self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir()):
+        try:
+            if self.path.is_dir():
+                check_inside(self.path)
+            begun = (self.path / "config.yaml").exists()
+            alien = self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir())
+        except OSError as error:
+            raise UserError(f"{self.path}: can't be read ({error.strerror}); give a new run_dir") from error
+        if not begun:
+            if alien:
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
         saved = mapping(self.path / "config.yaml")
@@ -87,26 +93,39 @@ class Folder:
     def held(self) -> Iterator[None]:
         """Keep other processes out; a lock that a dead process left is no lock.
 
-        Raises: UserError if another process holds the directory.
+        Raises:
+            UserError if another process holds the directory.
+            Unwritable if nothing can be written there.
         """
         absent = not self.path.exists()
-        self.path.mkdir(parents=True, exist_ok=True)
         path = self.path / _LOCK
-        with path.open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise UserError(f"{self.path}: process {lock.read().strip()} is training here") from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+        with writing(path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = path.open("a+")
+        with lock:
+            self._take(lock)
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
-                if absent and not any(self.path.iterdir()):
+                if absent and self.path.is_dir() and not any(self.path.iterdir()):
                     self.path.rmdir()
+
+    def _take(self, lock: IO[str]) -> None:
+        """Be the one that an open lock names."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(f"{self.path}: process {lock.read().strip()} is training here") from None
+        path = self.path / _LOCK
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+            # who held it has taken it away meanwhile, and a third may hold a new one
+            raise UserError(f"{self.path}: another process was training here until now; try again")
+        with writing(path):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
 
     def facts(self) -> dict[str, Any]:
         """What run.json says."""
@@ -117,8 +136,23 @@ class Folder:
                 raise UserError(f"{path}: {key} is {show(found[key])}, so it is damaged")
         return found
 
+    def writable(self) -> None:
+        """See that a run could be saved here, before it begins.
+
+        Raises: Unwritable that names the folder which forbids it.
+        """
+        kept = [self.checkpoints / kind for kind in ("", "last", "best")]
+        for folder in (self.path, *kept, self.path / "tensorboard"):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise Unwritable(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
     def note(self, **facts: Any) -> None:
-        """Add to run.json."""
+        """Add to run.json.
+
+        Raises: Unwritable if it can't be; also if the directory is gone, which isn't made again.
+        """
+        if not self.path.is_dir():
+            raise Unwritable(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
 
 

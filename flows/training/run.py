@@ -62,6 +62,7 @@ class Run:
         self.spec = spec
         self.jitter = jitter
         self.turn = 0
+        self.seen = 0  # the last step after which all that was due has been done
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
         self.compiled: dict[str, Gradient] = {}
@@ -138,8 +139,8 @@ class Run:
         return min((at // turns[name] for name, at in bad.items() if at is not None), default=None)
 
     def judge(self, score: float) -> bool:
-        """Note a validation score; whether it is the best yet (a NaN never is)."""
-        better = score < self.best.score
+        """Note a validation score; whether it is the best yet (one that isn't finite never is)."""
+        better = math.isfinite(score) and score < self.best.score
         self.best = Best(score, self.step) if better else self.best._replace(misses=self.best.misses + 1)
         return better
 
@@ -147,12 +148,14 @@ class Run:
         """All there is to save."""
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
         own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
+        own |= {f"grad_norm.{name}": player.grad_norm.clone() for name, player in self.players.items()}
         own["generator"] = self.generator.get_state()
         if self.drops:
             own["dropout"] = _process_generator(self.generator.device).get_state()
         tensors = {name: player.state() for name, player in self.players.items()} | {"run": own}
         facts = {
             "turn": self.turn,
+            "seen": self.seen,
             "steps": self.steps,
             "best": self.best._asdict() | {"score": self.best.score if self.best.step else None},
             "counts": dict(self._counts),
@@ -165,6 +168,7 @@ class Run:
         facts, own = saved.state, saved.tensors["run"]
         for name, player in self.players.items():
             player.restore(saved.tensors[name])
+            player.grad_norm = own.get(f"grad_norm.{name}", player.grad_norm).to(self.generator.device)
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])
@@ -174,6 +178,7 @@ class Run:
             self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
             torch.manual_seed(self.generator.initial_seed())
         self.turn, self.steps = facts["turn"], facts["steps"]
+        self.seen = facts.get("seen", self.step)
         best = facts["best"]
         self.best = Best() if best["score"] is None else Best(**best)
         self._sums = {name: value.to(self.generator.device) for name, value in within(own, "sums.").items()}

@@ -17,7 +17,7 @@ from flows.core import Density, Spec
 from flows.errors import UserError
 from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import newest, read, steps
+from flows.training.checkpoint import newest, read, step_of, steps
 from flows.training.player import fill, within
 from flows.training.ration import Ration
 from flows.training.sound import check_spec
@@ -92,9 +92,9 @@ class Saved:
         found = newest(folder)
         if found is None:
             raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}")
-        damaged = next(steps(folder))
-        if damaged != found:
-            print(f"{damaged}: damaged; taking that of step {int(found.name)}", file=sys.stderr)
+        damaged = [path for path in steps(folder) if step_of(path) > step_of(found)]
+        if damaged:
+            print(f"{damaged[0]}: damaged; taking that of step {step_of(found)}", file=sys.stderr)
         weights = within(read(found).tensors["model"], "average.")
         _check_precision(weights, found)
         return weights

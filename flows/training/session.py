@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, final
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
+from flows.signals import Stopped, check
 from flows.training import checkpoint
 from flows.training.describe import describe
 from flows.training.facts import facts
@@ -44,8 +45,9 @@ def told_when_stopped(run: Run) -> Iterator[None]:
     """Say where a run, or the first of several, stood when somebody stopped it."""
     try:
         yield
-    except KeyboardInterrupt:
-        print(f"stopped at step {run.step}; the same command carries on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        where = f"step {run.step}" + (", saved" if isinstance(stop, Stopped) else "")
+        print(f"stopped at {where}; the same command carries on", file=sys.stderr)
         raise
 
 
@@ -93,12 +95,19 @@ class Session:
     def opened(self) -> Iterator[None]:
         """Meanwhile the folder is this run's and nobody else's; the run stands where it says.
 
-        Raises: UserError if the folder holds another run.
+        Raises:
+            UserError if the folder holds another run, or another process trains there.
+            Unwritable if nothing can be saved there.
         """
-        extended = self.folder.check(self.config, self.data_hash)
+        check()
+        self.folder.check(self.config, self.data_hash)  # before anything is touched
         with self.folder.held():
+            extended = self.folder.check(self.config, self.data_hash)  # which another may have left since
+            self.folder.writable()
             self.run, self.validation = self._stand()
             self.run.steps = self._budget(extended)
+            if self.done and self.folder.facts().get("status") == "running":
+                self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
             if self.logger.describe:
                 with self.run.players["model"].averaged():  # no dropout, which would draw from the run's
                     print(
@@ -117,13 +126,20 @@ class Session:
         known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
-        self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.step)
+        self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
         begin = time.perf_counter()
         try:
             yield
-        finally:
-            spent = self.folder.facts().get("seconds", 0.0) + (time.perf_counter() - begin) / members
-            self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
+        except BaseException:
+            with suppress(UserError, OSError):  # a full disk, perhaps, of which has been told
+                self._note(begin, members)
+            raise
+        self._note(begin, members)
+
+    def _note(self, begin: float, members: int) -> None:
+        """Where the run stands, and the seconds that it has taken."""
+        spent = self.folder.facts().get("seconds", 0.0) + (time.perf_counter() - begin) / members
+        self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
 
     @property
     def done(self) -> bool:
@@ -147,8 +163,8 @@ class Session:
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
-            run.restore(checkpoint.read(latest))
-        damaged = [path for path in checkpoint.steps(last) if int(path.name) > run.step]
+            _restore(run, latest)
+        damaged = [path for path in checkpoint.steps(last) if checkpoint.step_of(path) > run.step]
         if damaged:
             print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
         for kept in (last, best):
@@ -181,15 +197,23 @@ class Session:
     def _status(self) -> str:
         if self.run.diverged_at() is not None:
             return "diverged"
-        if self.run.step >= self.run.steps:
-            return "finished"
-        return "stopped early" if self.done else "interrupted"
+        if not self.done:
+            return "interrupted"
+        return "finished" if self.run.step >= self.run.steps else "stopped early"
+
+
+def _restore(run: Run, latest: Path) -> None:
+    try:
+        run.restore(checkpoint.read(latest))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{latest}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
     """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
     best = folder.checkpoints / "best"
-    if run.best.step == 0 or checkpoint.newest(best) == best / f"{run.best.step:08d}":
+    if run.best.step == 0 or checkpoint.newest(best) == checkpoint.at(best, run.best.step):
         return
     if run.best.step == run.step:
         checkpoint.write(best, run.step, run.state())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 from flows.errors import UserError
-from flows.files import write_whole
+from flows.files import write_whole, writing
 
 
 @final
@@ -31,12 +31,13 @@ class Table:
     def append(self, step: int, values: Mapping[str, float]) -> None:
         """Write one row; floats in full, so that reading gives the same numbers."""
         new = [name for name in values if name not in self.columns]
-        if new:
-            self._file.close()
-            self.columns += new
-            self._rewrite(read(self.path))
-        self._writer.writerow({"step": str(step), **{k: repr(float(v)) for k, v in values.items()}})
-        self._file.flush()
+        with writing(self.path):
+            if new:
+                self._file.close()
+                self.columns += new
+                self._rewrite(read(self.path))
+            self._writer.writerow({"step": str(step), **{k: repr(float(v)) for k, v in values.items()}})
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()

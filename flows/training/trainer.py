@@ -16,6 +16,7 @@ from flows.core import Batch, Dataset, Sampler, Source, Spec
 from flows.errors import UserError
 from flows.lattice import dequantise
 from flows.objectives import Objective
+from flows.signals import Stopped, check
 from flows.training import checkpoint
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
@@ -159,17 +160,32 @@ class Trainer:
     def fit(self, run: Run, validation: Validation, monitor: Monitor) -> None:
         """Train until the budget or the patience ends, or carry on where the run stands.
 
-        Raises: UserError if the loss diverges, naming the step and the last good checkpoint.
+        Raises:
+            UserError if the loss diverges, naming the step and the last good checkpoint.
+            Stopped if somebody asks for it, once the run is saved as it stands after a whole step.
         """
         with monitor.progress(run.step, run.steps):
-            while not self.done(run):
-                self.take_turn(run)
-                if run.turn % len(self.objective.cycle) == 0:
+            try:
+                while not self.done(run):
+                    check()
+                    while run.seen == run.step:  # not so where it was stopped between a step and its look
+                        self.take_turn(run)
                     self.look_up(run, validation, monitor)
+            except Stopped:
+                self.save_stopped(run, monitor.folder)
+                raise
 
     def done(self, run: Run) -> bool:
-        """Whether the budget or the patience has ended."""
-        return run.step >= run.steps or (self.patience is not None and run.best.misses >= self.patience)
+        """Whether the budget or the patience has ended, and the last step has been looked at."""
+        spent = self.patience is not None and run.best.misses >= self.patience
+        return run.seen == run.step and (run.step >= run.steps or spent)
+
+    def save_stopped(self, run: Run, folder: Path) -> None:
+        """Save a run that was stopped between two steps, unless it is already."""
+        last = folder / "checkpoints" / "last"
+        saved = run.step == 0 or checkpoint.newest(last) == checkpoint.at(last, run.step)
+        if not saved and run.diverged_at() is None:
+            checkpoint.write(last, run.step, run.state(), self.keep)
 
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
@@ -183,23 +199,27 @@ class Trainer:
         run.turn += 1
 
     def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
-        """Between two steps, log, validate, draw and save what is due."""
+        """Between two steps, log, validate, draw and save what is due.
+
+        Raises: Stopped from within validation or figures; the run is then as it was before this look.
+        """
         step, last = run.step, run.step == run.steps
         folder = monitor.folder / "checkpoints"
         save_every = self.checkpoint_every or max(1, self.epoch(run) // len(self.objective.cycle))
         log, validate, save = (monitor.due(step), step % self.validate_every == 0, step % save_every == 0)
         if log or validate or save or last:
             _stop_if_diverged(run, folder)
+        scores = validation(run) if validate or last else None  # what may be stopped comes first
+        if monitor.draws(step, run.steps):
+            with run.players["model"].averaged():
+                monitor.draw(step, run.players["model"].net)
         values, better = self._progress(run) if log or last else {}, False
-        if validate or last:
-            scores = validation(run)
+        if scores is not None:
             values |= {f"val_{name}": score for name, score in scores.items()}
             better = run.judge(next(iter(scores.values()), -float(step)))  # without scores the latest is best
         if values:
             monitor.log(step, values)
-        if monitor.draws(step, run.steps):
-            with run.players["model"].averaged():
-                monitor.draw(step, run.players["model"].net)
+        run.seen = step
         if save or better or self.done(run):
             checkpoint.write(folder / "last", step, run.state(), self.keep)
         if better:  # after the last, so that a run never resumes before its best

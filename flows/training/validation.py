@@ -9,6 +9,7 @@ import torch
 
 from flows.core import Batch, Dataset, Density, Source
 from flows.lattice import dequantise
+from flows.signals import check
 from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.thinned import EXAMPLES, thinned
@@ -49,13 +50,17 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, run: Run) -> dict[str, float]:
-        """Scores of the averaged weights; the first is what early stopping watches. Empty without data."""
+        """Scores of the averaged weights; the first is what early stopping watches. Empty without data.
+
+        Raises: Stopped if somebody asks for it meanwhile.
+        """
         if self.source is None:
             return {}
         generator = torch.Generator(run.generator.device).manual_seed(self.seed)
         sums: dict[str, float] = {}
         with run.players["model"].averaged():
             for start in range(0, len(self.source), self.block):
+                check()
                 batch = run.spread(self.source.take(slice(start, start + self.block)), generator)
                 noise = run.objective.noise("model", run.nets, batch, generator)
                 for name, score in run.objective.validate(run.nets, batch, noise).items():
@@ -82,5 +87,8 @@ class _Kept:
 
 
 def _mean_log_prob(truth: Density, batch: Batch, block: int) -> float:
-    blocks = [_Kept(batch).take(slice(k, k + block)) for k in range(0, len(batch.x), block)]
-    return sum(float(truth.log_prob(*some).sum()) for some in blocks) / len(batch.x)
+    total = 0.0
+    for start in range(0, len(batch.x), block):
+        check()
+        total += float(truth.log_prob(*_Kept(batch).take(slice(start, start + block))).sum())
+    return total / len(batch.x)

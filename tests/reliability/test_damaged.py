@@ -50,6 +50,8 @@ def test_row_08_where_no_other_is_left_it_is_an_error(tmp_path):
     cut.write_bytes(cut.read_bytes()[:-1])
     with pytest.raises(UserError, match="no whole checkpoint in checkpoints/best"):
         flows.load(run)
+    with pytest.raises(UserError, match=r"doesn't fit this run .*size mismatch"):
+        left.train(run, "trainer.max_steps=6")
 
 
 def test_row_09_two_hundred_flipped_bits_are_all_found(tmp_path):

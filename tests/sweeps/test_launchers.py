@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from flows.cli import entry
 from flows.errors import UserError
+from flows.signals import check
 
 def task(config):
     folder, width = Path(config["run_dir"]), config["model"]["width"]
@@ -41,7 +42,9 @@ def task(config):
     if width == 8:
         try:
             (folder / "sleeps").touch()
-            time.sleep(60)
+            for _ in range(600):
+                check()
+                time.sleep(0.1)
         except KeyboardInterrupt:
             (folder / "woken").touch()
             raise
