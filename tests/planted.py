@@ -400,12 +400,6 @@ FAULTS = {
         "not _NAME.fullmatch(name)",
         "tests/reliability/test_hostile.py::test_rows_13_to_16_no_attempt_succeeds_and_each_was_live",
     ),
-    "what an allowed module has imported is allowed": Fault(
-        "flows/targets.py",
-        'if not _within(f"{found.__module__}.", rooms):',
-        "if False:",
-        "tests/test_security.py::test_no_payload_runs_anywhere",
-    ),
     "aliases unfolded": Fault(
         "flows/training/written.py",
         "if self.check_event(yaml.AliasEvent):",
@@ -435,12 +429,6 @@ FAULTS = {
         "sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text",
         "sign for sign in text",
         "tests/reliability/test_bad_tables.py::test_row_19_a_columns_name_writes_no_line_of_its_own",
-    ),
-    "a bomb decoded": Fault(
-        "data/picture.py",
-        "LIMIT = 2**26",
-        "LIMIT = 2**40",
-        "tests/reliability/test_bad_pictures.py::test_row_22_a_bomb_is_refused_in_one_line_with_little_memory",
     ),
     "integers that floats can't count": Fault(
         "data/column.py",
