@@ -420,7 +420,7 @@ FAULTS = {
     ),
     "a manifest believed": Fault(
         "flows/training/checkpoint.py",
-        "if written != _manifest(int(path.name), digests):",
+        "if written != _manifest(step_of(path), digests):",
         "if False:",
         "tests/reliability/test_damaged.py::test_row_09_two_hundred_flipped_bits_are_all_found",
     ),
