@@ -1,4 +1,4 @@
-"""Whole experiments beside their own matrix products: a training step, eager and compiled, and drawing.
+"""Whole experiments beside their own matrix products: a step, compiled too where that is done, and drawing.
 
 A step is the trainer's own, with dropout, clipping, averaging, guard and AdamW. The limit is every matrix
 product and convolution that one step, or one drawing, was seen to call, forward and backward, called again on
@@ -23,6 +23,7 @@ import train
 from benchmarks.turns import medians
 from flows.cli import CONF
 from flows.core import Sampler
+from flows.training.compiling import convolve
 from flows.training.run import Run
 from flows.training.trainer import Trainer
 
@@ -73,16 +74,20 @@ def measure(names: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _measure(name: str) -> dict[str, float]:
-    eager, compiled = _start(name), _start(name)
-    compiled.run.compile()
+    eager = _start(name)
     step, draw = partial(eager.trainer.take_turn, eager.run), _drawing(eager)
     work: dict[str, Work] = {
         "step": step,
-        "step, compiled": partial(compiled.trainer.take_turn, compiled.run),
         "step, products": _alone(step),
         "draws": draw,
         "draws, products": _alone(draw),
     }
+    if not convolve(eager.run.nets):
+        compiled = _start(name)
+        compiled.run.compile()
+        work["step, compiled"] = partial(compiled.trainer.take_turn, compiled.run)
+    for do in work.values():
+        do()  # which may compile
     found = medians({key: partial(_time, do) for key, do in work.items()}, ROUNDS)
     return {key: round(1e3 * seconds, 3) for key, seconds in found.items()}
 
