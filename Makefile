@@ -8,10 +8,10 @@ train: .venv/.run          ## train the default and write its report; ARGS="…"
 	$(BIN)/python evaluate.py run=latest
 
 test: .venv/.dev           ## everything but the slow tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/.dev       ## everything
-	$(BIN)/python -m pytest -m "" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "" -n auto --dist loadfile --no-loadscope-reorder
 
 mutants: .venv/.dev        ## plant each listed fault in a copy of the project, and see a test catch it
 	$(BIN)/python -m pytest -m "" -n auto tests/test_faults.py

@@ -19,6 +19,11 @@ settings.register_profile("here", deadline=None, derandomize=True, database=None
 settings.load_profile("here")  # no clock decides, and every run tries the same
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, or one worker would wait for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_documents.py")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Small tensors are fastest so, and results don't depend on the machine's cores."""

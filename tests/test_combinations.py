@@ -48,7 +48,10 @@ def finished(folder):
 def combinations():
     """All; fast are those of every dataset with the default, and of every pair with three datasets."""
     for dataset, *pair in itertools.product(DATASETS, zoo.names("model"), zoo.names("trainer")):
-        fast = pair == ["realnvp", "likelihood"] or dataset in ("moons", "xyrgb", "iris", "grf")
+        fields = [dataset, *pair] == ["grf", "conditional_flow", "wgan_gp"]  # trained in other tests too
+        fast = pair == ["realnvp", "likelihood"] or (
+            dataset in ("moons", "xyrgb", "iris", "grf") and not fields
+        )
         yield pytest.param(dataset, *pair, marks=[] if fast else pytest.mark.slow)
 
 

@@ -33,7 +33,10 @@ def call(folder, *arguments):
     return done.stdout + done.stderr, done.returncode == 0
 
 
-@pytest.mark.parametrize("title", FOUND)
+SHOWN = [pytest.param(title, marks=[] if title == "A model" else pytest.mark.slow) for title in FOUND]
+
+
+@pytest.mark.parametrize("title", SHOWN)
 def test_what_the_document_adds_works_there(tmp_path, title):
     files = add(tmp_path, title)
     assert sorted(file.suffix for file in files) == [".py", ".yaml"]

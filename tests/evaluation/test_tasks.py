@@ -108,6 +108,7 @@ def test_report_writes_everything_and_prints_the_table(run, capsys):
     assert not list(folder.glob(".*"))  # nothing half-written
 
 
+@pytest.mark.slow  # several whole reports
 def test_report_is_repeatable_and_seeded(run, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         do("report", run=run, output=tmp_path / name, seed=seed)
@@ -141,6 +142,7 @@ def test_runs_lie_over_each_other(trained, labelled, tmp_path, capsys):
     assert not (tmp_path / "density.png").exists()  # with and without context, densities don't compare
 
 
+@pytest.mark.slow  # several whole reports
 def test_runs_of_one_name_are_told_apart(trained, tmp_path):
     again = shutil.copytree(trained, tmp_path / "other" / "plain")
     do("report", runs=[str(trained), str(again)], output=tmp_path / "both")
@@ -186,6 +188,7 @@ def test_the_report_gives_no_command_that_a_runs_file_made_up(run):
     assert code.command == "git checkout 0123abcdef"
 
 
+@pytest.mark.slow
 def test_a_run_without_metrics_has_no_curves(run):
     (run / "metrics.csv").unlink()
     do("report", run=run)
