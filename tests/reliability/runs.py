@@ -31,7 +31,7 @@ KINDS = {
         *("trainer.objective.critic.width=4", "trainer.objective.n_critic=3"),
     ),
 }
-_OWN = ("seconds", "command", "resumed", "machine")  # of each life
+_OWN = ("seconds", "command", "commit", "resumed", "machine")  # of each life
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
