@@ -39,9 +39,8 @@ class Given(Transform):
         self.event = tuple(range(axis, 0))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, log_slope = self.elementwise.forward(
-            x, self.net(context).to(x.dtype)
-        )  # one slope may serve several x
+        z, log_slope = self.elementwise.forward(x, self.net(context).to(x.dtype))
+        # one slope may serve several x
         return z, log_slope.expand_as(z).sum(self.event)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
