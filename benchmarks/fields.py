@@ -8,7 +8,6 @@ as they are there; delete `benchmarks/results/fields_runs.json` to measure anew.
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import keep, kept
+from benchmarks.rows import keep, kept, medians
 from flows.training.facts import commit
 
 ROOT = Path(__file__).parents[1]
@@ -51,15 +50,18 @@ SHOWN = (
 
 def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """Medians over seeds by setting and contender, once all that is asked for has been run."""
-    done = {(row["setting"], row["contender"], row["seed"]) for row in kept(RUNS)}
     for setting, contender, seed in _wanted(names):
-        if (setting, contender, seed) in done:
+        if (setting, contender, seed) in _done():  # by another call, maybe, since this one began
             continue
         row = {"setting": setting, "contender": contender, "seed": seed, "commit": commit()}
         row |= _run(*CONTENDERS[contender], *SETTINGS[setting], f"seed={seed}", f"dataset.seed={seed}")
         keep(RUNS, row)
         print(setting, contender, seed, {key: row.get(key) for key in SHOWN}, flush=True)
     return {"medians": _medians(kept(RUNS))}
+
+
+def _done() -> set[tuple[str, str, int]]:
+    return {(row["setting"], row["contender"], row["seed"]) for row in kept(RUNS)}
 
 
 def _wanted(names: Sequence[str]) -> Iterator[tuple[str, str, int]]:
@@ -90,11 +92,9 @@ def _medians(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for setting, contender in dict.fromkeys((row["setting"], row["contender"]) for row in rows):
         same = [row for row in rows if (row["setting"], row["contender"]) == (setting, contender)]
-        keys = [key for key in ("seconds", "steps", *SHOWN) if same[0].get(key) is not None]
-        medians = {key: statistics.median(row[key] for row in same) for key in keys}
-        worst = max(row["nll_gap"] for row in same)
-        found.append({"setting": setting, "contender": contender, "seeds": len(same)} | medians)
-        found[-1]["nll_gap_worst"] = worst
+        found.append({"setting": setting, "contender": contender, "seeds": len(same)})
+        found[-1] |= medians(same, ("seconds", "steps", *SHOWN))
+        found[-1]["nll_gap_worst"] = max(row["nll_gap"] for row in same)
     return found
 
 

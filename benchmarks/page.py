@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.sections import (
@@ -36,20 +36,26 @@ MEASURED_WITH = ("torch", "zuko", "nflows", "normflows", "FrEIA", "flowjax", "ja
 
 def page(found: Mapping[str, Mapping[str, Any]]) -> str:
     """The page, from the results by name; what hasn't been measured is left out."""
-    lines = [*_head(found["steps"]["conditions"])]
+    lines = [
+        "# Benchmarks",
+        "",
+        "`make bench` measures all this; the numbers are in `benchmarks/results/`.",
+        "",
+    ]
     for name, section in SECTIONS.items():
-        if name in found:
-            asked = (name, *BESIDES.get(name, ()))
-            lines += section(*(found[each]["results"] for each in asked))
+        asked = (name, *BESIDES.get(name, ()))
+        if all(each in found for each in asked):
+            title, *rest = section(*(found[each]["results"] for each in asked))
+            lines += [title, "", _conditions(found[name]["conditions"]), *rest]
     return "\n".join(lines)
 
 
-def _head(at: Mapping[str, Any]) -> Iterator[str]:
+def _conditions(at: Mapping[str, Any]) -> str:
+    """When, on what and with what a section was measured, in a line."""
+    commit = str(at.get("commit") or "")
+    code = f"commit {commit[:7]}{' and changes' * ('+' in commit)}" if commit[:7].isalnum() else ""
+    load = f"load {at['load']:.1f} before" if "load" in at else ""
     versions = ", ".join(f"{name} {at[name]}" for name in MEASURED_WITH if name in at)
-    busy = f" (load {at['load']:.1f} before)" if "load" in at else ""
-    yield from ("# Benchmarks", "")
-    yield (
-        f"Measured by `make bench` on {at['date']}: {at['processor']}, {at['cores']} cores{busy}, "
-        f"Python {at['python']}, {versions}."
-    )
-    yield from ("The numbers, with the conditions of each, are in `benchmarks/results/`.", "")
+    machine = f"{at['processor']}, {at['cores']} cores" if "processor" in at else f"{at['cores']} cores"
+    parts = (at["date"], code, machine, load, f"Python {at['python']}", versions)
+    return f"Measured on {'; '.join(filter(None, parts))}."

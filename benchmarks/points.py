@@ -9,7 +9,6 @@ call that was cut off carries on, and two can go side by side, a thread each. De
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks import original, peers
-from benchmarks.rows import keep, kept
+from benchmarks.rows import keep, kept, medians
 from data.points import Points
 from data.xyrgb import xyrgb
 from flows.core import AnySubset, Sampler
@@ -117,19 +116,22 @@ FLOORS = ("mmd_floor", "kl_x_floor", "kl_y_floor", "w1_mean_floor")
 def measure(names: Sequence[str] = ()) -> dict[str, Any]:
     """Medians over seeds by picture and contender, once all that is asked for has been run."""
     torch.set_num_threads(1)  # as ours are told to
-    rows = kept(RUNS)
-    done = {(row["picture"], row["seed"], row["contender"]) for row in rows}
     for seed in SEEDS:
         for picture, image in pictures().items():
             for contender, train in CONTENDERS.items():
                 wanted = all({picture, contender} & set(kind) for kind in _chosen(names))
-                if (picture, seed, contender) in done or not wanted:
+                if not wanted or (picture, seed, contender) in _done():
                     continue
                 row = {"picture": picture, "seed": seed, "contender": contender}
                 row |= _judged(image, seed, train)
-                rows = keep(RUNS, row)
+                keep(RUNS, row)
                 print(picture, seed, contender, {key: row.get(key) for key in SHOWN}, flush=True)
-    return {"medians": _medians(rows)}
+    return {"medians": _medians(kept(RUNS))}
+
+
+def _done() -> set[tuple[str, int, str]]:
+    """What is measured by now, by other calls too."""
+    return {(row["picture"], row["seed"], row["contender"]) for row in kept(RUNS)}
 
 
 def _chosen(names: Sequence[str]) -> list[list[str]]:
@@ -142,12 +144,9 @@ def _medians(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for picture, contender in dict.fromkeys((row["picture"], row["contender"]) for row in rows):
         same = [row for row in rows if (row["picture"], row["contender"]) == (picture, contender)]
-        keys = [key for key in ("seconds", *SHOWN, *FLOORS) if same[0].get(key) is not None]
-        medians = {key: statistics.median(row[key] for row in same) for key in keys}
         copies = sum(any("training points" in line for line in row["warnings"]) for row in same)
-        found.append(
-            {"picture": picture, "contender": contender, "seeds": len(same), "copying": copies} | medians
-        )
+        found.append({"picture": picture, "contender": contender, "seeds": len(same), "copying": copies})
+        found[-1] |= medians(same, ("seconds", *SHOWN, *FLOORS))
     return found
 
 

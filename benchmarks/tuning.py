@@ -7,7 +7,6 @@ before this script was there, stands in `tuning.md`.
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import peers
+from benchmarks.rows import keep, kept
 from data.xyrgb import xyrgb
 
 ROOT = Path(__file__).parents[1]
@@ -114,21 +114,16 @@ CONTENDERS: dict[str, dict[str, Try]] = {
 
 def measure(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Mean best validation NLL of each setting, best first, once all that is asked for has been run."""
-    rows = _kept()
+    rows = kept(ROWS)
     done = {(row["contender"], row["setting"], row["seed"]) for row in rows}
     for contender in names or CONTENDERS:
         for setting, trained in CONTENDERS[contender].items():
             for seed in SEEDS:
                 if (contender, setting, seed) not in done:
                     row = {"contender": contender, "setting": setting, "seed": seed, "val_nll": trained(seed)}
-                    rows = [*_kept(), row]  # another call may have written meanwhile
-                    ROWS.write_text(json.dumps(rows, indent=1) + "\n")
+                    rows = keep(ROWS, row)
                     print(row, flush=True)
     return sorted(_means(rows), key=lambda row: (row["contender"], row["val_nll"]))
-
-
-def _kept() -> list[dict[str, Any]]:
-    return json.loads(ROWS.read_text()) if ROWS.exists() else []
 
 
 def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flows.core import Batch
 
-MANY = 2**62  # numbers that a fresh example is one of
+MANY = 2**32  # numbers that a fresh example is one of: more seeds the CPU's generator doesn't tell apart
 
 
 @final
@@ -18,8 +18,8 @@ class Drawn:
     """A Source without end: each example is a number, which fixes it.
 
     Numbers 0 to n - 1 are those that units are fitted to and that are shown; training draws its numbers
-    from all of them, so hardly ever meets one twice. An epoch, which sets when to validate and to save, is n
-    examples long.
+    from all of them, so hardly ever meets one twice: once among 100,000 examples. An epoch, which sets when
+    to validate and to save, is n examples long.
 
     Args:
         draw: Examples of generators, one for each.

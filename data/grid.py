@@ -35,7 +35,7 @@ def understand(
     context: Sequence[str],
     static: Sequence[str],
     time: str,
-    select: Mapping[str, float | str],
+    select: Mapping[str, int | float | str],
 ) -> Grid:
     """The chosen variables, on the grid of the first target.
 
@@ -96,7 +96,7 @@ def check_continuous(name: str, dtype: np.dtype) -> None:
         )
 
 
-def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str) -> xr.Dataset:
+def _selected(dataset: xr.Dataset, select: Mapping[str, int | float | str], time: str) -> xr.Dataset:
     for axis, place in select.items():
         if axis == time:
             raise UserError(
@@ -106,7 +106,12 @@ def _selected(dataset: xr.Dataset, select: Mapping[str, float | str], time: str)
             axes = [str(each) for each in dataset.dims]
             raise UserError(f"dataset.select: no dimension {axis}; {choose(axis, axes, 'dimensions')}")
         try:
-            dataset = dataset.sel({axis: place}, drop=True)
+            if axis in dataset.indexes:
+                dataset = dataset.sel({axis: place}, drop=True)
+            elif isinstance(place, int):  # without coordinates, the number of the place
+                dataset = dataset.isel({axis: place}, drop=True)
+            else:
+                raise ValueError(place)
         except (KeyError, TypeError, ValueError, IndexError):
             known = ", ".join(map(str, np.asarray(dataset[axis])[:20]))
             raise UserError(f"dataset.select: {axis} has no {place}; it has {known}") from None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from data.cases import Cases
 from data.grid import Grid, understand
-from data.observed import Missing, Observed, split, whole
+from data.observed import Missing, Observed, Whole, split, whole
 from data.opening import opened
 from data.steps import GridSteps
 from flows.errors import UserError
@@ -29,7 +31,7 @@ def netcdf(
     coarsen: Block | None = None,
     lag: NonNegativeInt = 0,
     time: str = "time",
-    select: Mapping[str, float | str] | None = None,
+    select: Mapping[str, int | float | str] | None = None,
     patch: PositiveInt | None = None,
     missing: Missing = "refuse",
     val: Fraction = 0.1,
@@ -51,7 +53,8 @@ def netcdf(
         static: Variables without time that are given.
         coarsen: Makes the context of the target itself: means of blocks of so many cells a side, put back on
             the grid; blocks at the far edges may be parts. None for none.
-        lag: Steps by which the context comes before the target: a forecast's.
+        lag: Steps by which the context comes before the target: a forecast's. Where times are missing, the
+            pairs that aren't as far apart as others are left out, and stderr tells how many.
         time: The dimension along which cases follow each other.
         select: A place on each other dimension: {level: 850}.
         patch: Side, in cells, of the windows that fields are cut into; None for whole fields.
@@ -68,6 +71,8 @@ def netcdf(
     for name in context:
         if name in target and not lag:
             raise UserError(f"dataset.context: {name} is the target too, which it would give away")
+    if not grid.dataset.sizes[time]:
+        raise UserError(f"dataset.path={path}: {time} has no values, so there are no cases")
     if lag >= grid.dataset.sizes[time]:
         raise UserError(f"dataset.lag={lag}: there are {grid.dataset.sizes[time]} times in all")
     cases = Cases(GridSteps(grid, target, context, static, lag), grid.size, coarsen, patch)
@@ -75,9 +80,28 @@ def netcdf(
     coarse = [f"coarse_{name}" for name in target if coarsen is not None]
     names = [*coarse, *(f"{before}{name}" for name in context), *static]
     found = whole(cases, [*target, *names], missing, lambda step: _when(grid, step + lag))
+    if lag and time in grid.dataset.indexes:
+        found = _unbroken(found, cases.per_step, grid, lag)
     parts = split(len(cases.steps), val, test, max(gap, lag))
     layout = partial(_layout, grid, [*target], cases, lag)
     return Observed(cases, target, names, found, parts, layout)
+
+
+def _unbroken(found: Whole, per_step: int, grid: Grid, lag: int) -> Whole:
+    """The cases whose context comes before them by as much time as usual, within half a step."""
+    index = grid.dataset.indexes[grid.time]
+    times = np.asarray(index - index[0]).astype(float)
+    step = np.median(np.diff(times))
+    broken = torch.from_numpy(abs(times[lag:] - times[:-lag] - lag * step) > step / 2)
+    if not broken.any():
+        return found
+    first = int(broken.nonzero()[0])
+    print(
+        f"dataset.lag={lag}: {int(broken.sum())} of {len(broken)} times have no context, since times before "
+        f"them are missing, the first {_when(grid, first + lag)}; dropped",
+        file=sys.stderr,
+    )
+    return found._replace(kept=found.kept[~broken[found.kept // per_step]])
 
 
 def _when(grid: Grid, place: int) -> str:

@@ -38,7 +38,8 @@ def opened(path: str, time: str) -> xr.Dataset:
     if len(files) == 1:
         return _open(files[0], engines[0])
     parts = [_open(file, engine) for file, engine in zip(files, engines, strict=True)]
-    return _join(parts, files, time)
+    full = [place for place, part in enumerate(parts) if part.sizes.get(time, 1)] or [0]
+    return _join([parts[place] for place in full], [files[place] for place in full], time)
 
 
 def _files(path: str) -> list[Path]:
@@ -124,7 +125,7 @@ def _lazy(part: xr.Dataset, time: str) -> xr.Dataset:
     """In pieces of a few steps, so that no more is read than is asked for."""
     if time not in part.dims:
         return part.chunk()
-    step = max(variable.nbytes // part.sizes[time] for variable in part.variables.values())
+    step = max(variable.nbytes // max(1, part.sizes[time]) for variable in part.variables.values())
     return part.chunk({time: max(1, CHUNK // max(1, step))})
 
 

@@ -51,7 +51,7 @@ def read(path: str, key: str) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of large or odd files: they are read or refused here
             # an open file, for by a name Pillow 13 maps a TIFF, which scrambles one that lies on its side
-            with Path(path).open("rb") as file, Image.open(file) as image:
+            with Path(path).expanduser().open("rb") as file, Image.open(file) as image:
                 if image.width * image.height > LIMIT:
                     raise UserError(large)
                 if image.format == "EPS":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from flows.errors import UserError
+from flows.wording import MISSING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,8 @@ OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 def read(path: Path) -> dict[str, pd.Series]:
     """Columns of a CSV, Parquet, NPY or NPZ file by name, of the types they have there, rows counted from 0.
 
-    CSV is UTF-8 with a header and commas; a cell that is empty or reads NA, NaN, null or None is missing.
+    CSV is UTF-8 with a header and commas; a cell that is empty or reads NA, NaN, null, None or alike
+    (`flows.wording.MISSING`) is missing.
     An array without names has columns x0, x1, …; several arrays of an NPZ are a column each.
 
     Raises: UserError if there is no such file, no table in it, or two columns of one name.
@@ -67,6 +69,8 @@ def _csv(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(
                 path,
                 index_col=False,
+                na_values=[*MISSING],
+                keep_default_na=False,
                 dtype_backend="numpy_nullable",  # integers stay integers where some are missing
                 low_memory=False,  # one type for a whole column
                 skip_blank_lines=len(names) > 1,  # in a single column they are empty cells
@@ -117,7 +121,9 @@ def _arrays(path: Path) -> pd.DataFrame:
             with loaded:
                 arrays = dict(loaded)
             loaded = next(iter(arrays.values())) if len(arrays) == 1 else None
-    except ValueError:  # numpy's own words advise to unpickle
+    except ValueError as error:
+        if "allow_pickle" not in str(error):  # which numpy advises to allow, of objects and of garbage
+            raise
         raise UserError(f"{path}: holds no arrays of numbers or text") from None
     if loaded is not None and loaded.ndim == 2:
         arrays = {f"x{k}": column for k, column in enumerate(loaded.T)}

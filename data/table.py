@@ -81,7 +81,7 @@ def table(
     >>> points.spec.quantum, points.source("train").take(slice(None)).x.shape
     ((1.0, None), torch.Size([7, 2]))
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     if mapped or (mapped is None and _is_large(file)):
         return _on_disk(file, columns, context, names, categorical, missing, (val, test, seed))
     cells = _named(read(file), names, file)

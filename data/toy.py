@@ -19,7 +19,7 @@ Draw = Callable[..., tuple[Any, Any]]
 
 @final
 class Toy:
-    """Independent draws of a known density, made when first asked for.
+    """Draws of a known density, made when first asked for.
 
     Each part has its own seed, so that changing the size of one leaves the others as they are.
 

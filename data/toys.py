@@ -35,6 +35,9 @@ def moons(
 ) -> Toy:
     """Two interleaved half-circles of radius 1, drawn by scikit-learn.
 
+    It spaces points evenly along the curves before it blurs them: means are surer than those of independent
+    draws, so that intervals err on the wide side, and parts of equal size have equal places along the curve.
+
     Args:
         noise: Standard deviation of the blur.
         labels: Give the moon as context, one-hot.
@@ -64,7 +67,7 @@ def circles(
     labels: bool = False,
     seed: Seed = 0,
 ) -> Toy:
-    """A circle of radius 1 around a smaller one, drawn by scikit-learn.
+    """A circle of radius 1 around a smaller one, drawn by scikit-learn, evenly along both as `moons`.
 
     Args:
         noise: Standard deviation of the blur.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -190,7 +191,7 @@ def _indices(path: str, key: str, size: int) -> NDArray[np.int64]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy's, of files that Python 2 wrote
             # mapped: no pickle, and no header asks for more memory than the file has bytes
-            places = np.lib.format.open_memmap(path, mode="r")
+            places = np.lib.format.open_memmap(Path(path).expanduser(), mode="r")
     except FileNotFoundError:
         raise UserError(f"{here}: no such file") from None
     except Exception as error:  # what NumPy makes of broken bytes can be anything

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+MISSING = ("", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+"""What a cell of a table says that has no value."""
+
 _PLAIN = {type(None): "null", bool: "bool (true or false)", Any: "anything"}
 _BOUNDS = {
     "ge": ">=",

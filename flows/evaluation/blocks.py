@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler
+from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler, Source
 from flows.errors import UserError
 from flows.signals import check
+from flows.training.thinned import evenly
 
 BLOCK = 8192  # examples at once, of fields fewer:
 MOST = 2**25  # numbers of all examples that are held at once
@@ -35,21 +37,12 @@ def keep_memory() -> None:
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
-def spread(size: int, limit: int) -> Tensor:
-    """At most `limit` places of `size`, evenly spread, so that sorted rows are all represented.
-
-    >>> spread(7, 4)
-    tensor([0, 2, 4, 6])
-    """
-    return torch.linspace(0, size - 1, min(size, limit), dtype=torch.float64).round().long()
-
-
 def some_contexts(context: Tensor | None) -> Tensor | None:
     """Up to eight distinct contexts of (N, *context_shape)."""
     if context is None:
         return None
     kinds = context.unique(dim=0)
-    return kinds[spread(len(kinds), CONTEXTS)]
+    return kinds[evenly(len(kinds), CONTEXTS)]
 
 
 def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generator) -> Batch:
@@ -62,12 +55,19 @@ def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generato
     size = math.prod(dataset.spec.shape) + math.prod(dataset.spec.context_shape or (0,))
     limit = max(1, min(limit, MOST // size))
     if source is not None:
-        return source.take(spread(len(source), limit))
+        return source.take(evenly(len(source), limit))
     if dataset.truth is None:
         raise UserError(
             f"the dataset has no {part} part and no known density, so nothing can be measured on it"
         )
-    return Batch(samples(dataset.truth, limit, None, generator))
+    return Batch(samples(dataset.truth, limit, None, generator, size=size))
+
+
+def every(source: Source, block: int = BLOCK) -> Iterator[Batch]:
+    """All examples of a source, in their order."""
+    for start in range(0, len(source), block):
+        check()
+        yield source.take(slice(start, min(start + block, len(source))))
 
 
 @torch.no_grad()
@@ -102,14 +102,21 @@ def conditionals(density: AnySubset, batch: Batch, given: Tensor, block: int = B
 
 @torch.no_grad()
 def samples(
-    sampler: Sampler, n: int, contexts: Tensor | None, generator: torch.Generator, block: int = BLOCK
+    sampler: Sampler,
+    n: int,
+    contexts: Tensor | None,
+    generator: torch.Generator,
+    block: int = BLOCK,
+    size: int = 1,
 ) -> Tensor:
     """n draws, float64 (n, *shape) on the CPU; with contexts (n, *context_shape), one for each.
 
-    The generator must live where the sampler does.
+    The generator must live where the sampler does. `size` is how many numbers an example has, where it may be
+    large and no context tells.
     """
     device, dtype = place(sampler)
-    block = block if contexts is None else min(block, max(1, NUMBERS // contexts[0].numel()))
+    size = size if contexts is None else contexts[0].numel()
+    block = min(block, max(1, NUMBERS // size))
     drawn = []
     for start in range(0, n, block):
         check()

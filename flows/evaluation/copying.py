@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ def copying(
     spec: Spec,
     test: Batch,
     train: Batch,
-    units: Units,
+    known: Iterable[Tensor],
     generator: torch.Generator,
     limit: int,
 ) -> dict[str, float]:
@@ -41,17 +41,20 @@ def copying(
     contexts of any real points, so that training and test points could be exchanged. It doesn't depend on
     how good the model is, so a warning is built on it.
 
-    `copied`: share of draws whose x is that of a training point (as float32), beside that of test points.
+    `copied`: share of draws whose x is that of any training point (as float32), beside that of test points.
+
+    Nothing of this, but `lost_draws`, if a draw isn't finite.
 
     Args:
         model: What is judged, on the CPU.
         truth: The law of the real points, or None.
         spec: What a point is.
-        test, train: Real points, on the lattice if there is one.
-        units: Of distances.
+        test, train: Real points, on the lattice if there is one; of the latter, those that are searched.
+        known: x of all training points, likewise, in blocks.
         generator: Of every draw.
         limit: Most draws.
     """
+    units = Units.of(joint(train), generator)
     some = torch.randperm(len(test.x), generator=generator)[:limit]
     heldout, both = test.x[some], _contexts(test, train)
     given = None if test.context is None else test.context[some]
@@ -74,7 +77,9 @@ def copying(
             again = draw(truth, spec, len(some), given, generator)
             controls.append(copying_z(nearest_distance(units(again), seen), usual))
     low, high = torch.tensor(controls).quantile(torch.tensor([0.01, 0.99])).tolist()
-    share, x = nearest_is_train(units(roaming), seen, new), drawn[:, : heldout[0].numel()]
+    share = nearest_is_train(units(roaming), seen, new)
+    x = drawn[:, : heldout[0].numel()]
+    repeated = coincide(torch.cat((x, heldout.flatten(1))), known).double()
     return {
         "memorisation_z": copying_z(nearest_distance(units(drawn), seen), usual),
         "memorisation_z_floor_low": low,
@@ -82,8 +87,8 @@ def copying(
         "nearest_train": share.value,
         "nearest_train_floor": share.floor,
         "nearest_train_floor_99": share.floor_99,
-        "copied": coincide(x, train.x),
-        "copied_floor": coincide(heldout, train.x),
+        "copied": repeated[: len(x)].mean().item(),
+        "copied_floor": repeated[len(x) :].mean().item(),
     }
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
-from flows.evaluation.blocks import keep_memory, place, spread
+from flows.evaluation.blocks import keep_memory, place
 from flows.evaluation.holes import filled, scored, there
 from flows.evaluation.metrics.ensemble import (
     crps,
@@ -22,10 +22,12 @@ from flows.evaluation.metrics.ensemble import (
     spread_skill,
 )
 from flows.signals import check
+from flows.training.thinned import evenly
 
 MEMBERS = 50
 NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
-BLOCK = 2**16  # numbers drawn at once; of more, what nets make of them outgrows the processor's cache
+BLOCK = 2**16  # numbers drawn at once; of more, what nets make of them outgrows the processor's cache …
+LARGEST = 2**19  # … or, of the many members of one case, its memory
 REPLICATIONS = 9
 T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
 
@@ -65,7 +67,7 @@ def judge_fields(
         generator: Of every draw.
         members: Of each ensemble, two at least.
     """
-    places = spread(len(test.x), room(members, spec))
+    places = evenly(len(test.x), room(members, spec))
     x, context = test.x[places].double(), None if test.context is None else test.context[places]
     found, mask = {"cases": float(len(x))}, there(spec)
     found |= _scores(draw(model, context, len(x), members, generator), x, mask, generator)
@@ -109,14 +111,19 @@ def draw(
     keep_memory()
     if context is None:
         return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
-    block = max(1, BLOCK // (members * context[0].numel()))
+    block, most = max(1, BLOCK // (members * context[0].numel())), max(1, LARGEST // context[0].numel())
     drawn = []
-    for some in context.split(block):
+    for some in context.to(dtype).split(block):
         check()
-        drawn.append(
-            sampler.sample(members, some.to(device, dtype), generator).double().cpu().transpose(0, 1)
-        )
+        given = some.to(device)
+        parts = [sampler.sample(n, given, generator).double().cpu() for n in _shares(members, most)]
+        drawn.append(torch.cat(parts).transpose(0, 1))
     return torch.cat(drawn)
+
+
+def _shares(members: int, most: int) -> list[int]:
+    """How many members are drawn at once."""
+    return [min(most, members - start) for start in range(0, members, most)]
 
 
 def counterparts(spec: Spec) -> list[int | None]:

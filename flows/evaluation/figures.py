@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Dataset, Density, Flow, Part, Sampler
-from flows.evaluation.blocks import examples, place, samples, some_contexts, spread
+from flows.evaluation.blocks import examples, place, samples, some_contexts
 from flows.evaluation.field_figures import field_figures
 from flows.evaluation.plots import (
     coloured_panels,
@@ -28,6 +28,7 @@ from flows.evaluation.plots import (
 from flows.files import write_whole
 from flows.lattice import dequantise, quantise
 from flows.training.saved import Saved
+from flows.training.thinned import evenly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +99,7 @@ def _all_points(dataset: Dataset, part: Part, limit: int) -> Tensor:
     parts: list[Part] = [each for each in get_args(Part) if dataset.source(each) is not None]
     cpu = torch.Generator().manual_seed(0)
     x = torch.cat([_on_cpu(examples(dataset, each, limit, cpu)).x for each in parts or [part]])
-    return quantise(x[spread(len(x), limit)], dataset.spec)
+    return quantise(x[evenly(len(x), limit)], dataset.spec)
 
 
 def _on_cpu(batch: Batch) -> Batch:
@@ -108,7 +109,7 @@ def _on_cpu(batch: Batch) -> Batch:
 def shown_classes(dataset: Dataset, part: Part, points: int) -> Tensor | None:
     """The class of each of the points that `examples` gives."""
     classes = None if dataset.source(part) is None else dataset.classes(part)
-    return None if classes is None else classes[spread(len(classes), points)]
+    return None if classes is None else classes[evenly(len(classes), points)]
 
 
 def save_losses(run: Path) -> Path:

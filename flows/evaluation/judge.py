@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
-from flows.evaluation.copying import copying
 from flows.evaluation.duel import Duel, Units, duel, joint
 from flows.evaluation.meaning import PARTS
 from flows.evaluation.metrics import (
@@ -108,8 +107,6 @@ def judge(
         found |= {f"{key}{suffix}": value for key, value in _scores(each, statistics).items()}
         differ = [s for s in statistics if min(len(each.real), s.limit) != min(len(duels[""].real), s.limit)]
         found |= _floors(each, differ if suffix else statistics, suffix)
-    if train is not None:
-        found |= copying(model, truth, spec, test, train, units, generator, pairs)
     return found
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from flows.evaluation.tabular import aligned
+
 PARTS = (
     "low",
     "high",
@@ -38,7 +40,7 @@ MEANINGS = {
     "lost_draws": Meaning(
         "Lost draws",
         "share",
-        "Draws that hold a number that isn't finite. While there are any, draws aren't compared with data.",
+        "Draws that hold a number that isn't finite. Comparisons with data that meet one are left out.",
     ),
     "nll": Meaning(
         "Negative log-likelihood",
@@ -185,7 +187,7 @@ MEANINGS = {
     "copied": Meaning(
         "Copied",
         "share",
-        "Draws that coincide with a training point. The floor is the share of test points that do.",
+        "Draws that coincide with any of the training points. The floor is the share of test points that do.",
     ),
     "latent_energy_distance": Meaning(
         "Latent energy distance",
@@ -287,14 +289,7 @@ def text(metrics: Mapping[str, float]) -> str:
     lines = [(*head, "climatology", "interpolation")]
     lines += [(row.key, *row[2:]) for row in rows(metrics)]
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in columns]
-    return "\n".join(
-        "  ".join(
-            f"{cell:{'>' if place else '<'}{width}}"
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in zip(*columns, strict=True)
-    )
+    return aligned([*zip(*columns, strict=True)], left=1)
 
 
 def _range(given: Mapping[str, str], one: str, other: str) -> str:

@@ -9,15 +9,17 @@ from typing import NamedTuple
 import torch
 
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Sampler, Spec
-from flows.evaluation.blocks import conditionals, examples, latent, log_prob, some_contexts, spread
-from flows.evaluation.copying import suspicions
+from flows.evaluation.blocks import conditionals, every, examples, latent, log_prob, some_contexts
+from flows.evaluation.copying import copying, suspicions
 from flows.evaluation.ensembles import MEMBERS, judge_fields
 from flows.evaluation.holes import there
 from flows.evaluation.judge import FEWEST, judge
 from flows.evaluation.meaning import PARTS
 from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, truth_ratio
 from flows.lattice import dequantise, log_cell, quantise
+from flows.training.thinned import evenly
 
+SEARCHED = 100_000  # most training points among which the nearest is looked for
 ORDERS, ORDERED = 24, 1000  # most orders of many features, and most points that they are tried on
 
 
@@ -59,7 +61,8 @@ def measure(
     generator = torch.Generator().manual_seed(seed)
     spec, truth = dataset.spec, dataset.truth
     test, train = examples(dataset, "test", points, generator), None
-    if dataset.source("train") is not None:
+    source = dataset.source("train")
+    if source is not None:
         train = examples(dataset, "train", points, generator)
     metrics = {"test_points": float(len(test.x))}
     if len(spec.shape) == 3:
@@ -74,6 +77,10 @@ def measure(
         metrics["nll_order_spread"] = _order_spread(model, _some(cells, ORDERED), generator)
     test, train = _corners(test, spec), None if train is None else _corners(train, spec)
     metrics |= judge(model, truth, spec, test, train, generator, pairs)
+    if source is not None and "c2st" in metrics:
+        searched = _corners(examples(dataset, "train", SEARCHED, generator), spec)
+        known = (_corners(batch, spec).x for batch in every(source))
+        metrics |= copying(model, truth, spec, test, searched, known, generator, pairs)
     if isinstance(model, Flow):
         metrics |= _gaussianity(model, _some(cells, pairs), generator)
     if isinstance(model, Density):
@@ -172,7 +179,7 @@ def _gaussianity(flow: Flow, test: Batch, generator: torch.Generator) -> dict[st
 
 
 def _some(batch: Batch, limit: int) -> Batch:
-    places = spread(len(batch.x), limit)
+    places = evenly(len(batch.x), limit)
     return Batch(batch.x[places], None if batch.context is None else batch.context[places])
 
 
@@ -192,8 +199,8 @@ def _warnings(metrics: dict[str, float]) -> list[str]:
         lines.append("nll is not finite: the model gives some test points no likelihood at all")
     if "lost_draws" in metrics:
         lines.append(
-            f"lost_draws = {metrics['lost_draws']:.1e}: this share of draws isn't finite, so they are not "
-            "compared with data; look for overflow in the model's sample"
+            f"lost_draws = {metrics['lost_draws']:.1e}: this share of draws isn't finite, so not all "
+            "comparisons with data were made; look for overflow in the model's sample"
         )
     elif not {"c2st", "crps"} & metrics.keys():
         lines.append(

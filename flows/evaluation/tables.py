@@ -12,14 +12,13 @@ from torch import Tensor
 
 from flows.core import Spec
 from flows.errors import UserError
-from flows.wording import choose, nearest
+from flows.wording import MISSING, choose, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Levels = tuple[str, ...] | None
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 TRUTH = {"True": "1", "False": "0"}  # however they are written: spreadsheets save TRUE
 
 

@@ -64,5 +64,6 @@ def _measure(summary: Summary, config: dict[str, Any], perform: Callable[[dict[s
             print(f"#{run.name}", flush=True)
             try:
                 perform({**config, "mixture": False, "run": str(summary.sweep / run.name)})
-            except UserError as error:  # the others are measured all the same
-                print(f"warning: run {run.name}: {error}", file=sys.stderr)
+            except Exception as error:  # the others are measured all the same
+                said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                print(f"warning: run {run.name}: {said}", file=sys.stderr)

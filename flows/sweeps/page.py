@@ -52,7 +52,7 @@ def page(
     return render(
         "sweep.html.j2",
         "flows.sweeps",
-        name=sweep.name,
+        name=sweep.resolve().name,
         summary=_summary(settings, runs),
         warnings=warnings,
         pictures=[] if figure is None else [Picture(title, svg(figure, title), _CAPTION, True)],

@@ -31,7 +31,7 @@ class Record(NamedTuple):
         status: As training left it; `failed` if it did otherwise, `not started` if there is no run.
         error: The first line of what it failed of, or nothing.
         score: Name and best value of the validation score that early stopping watches.
-        metrics: What `evaluate.py` measured.
+        metrics: What `evaluate.py` measured; NaN where that wasn't finite.
         seconds: Spent on training.
         steps: Taken.
         stale: Whether it was trained on after it was measured.
@@ -93,7 +93,7 @@ def record(folder: Path, name: str) -> Record:
         status,
         error,
         _best(folder / "metrics.csv"),
-        {str(key): float(value) for key, value in _mapping(measured, json.loads).items() if _finite(value)},
+        _metrics(measured),
         float(seconds) if _finite(seconds) else None,
         int(steps) if _finite(steps) else None,
         _newer(folder / "run.json", measured),
@@ -168,6 +168,16 @@ def _number(text: str) -> float | None:
 def _finite(value: Any) -> TypeGuard[int | float]:
     """Whether it is a number that arithmetic can go on with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    """Numbers by name; null, which stands for what isn't finite, as NaN, so that no mean leaves it out."""
+    found = _mapping(path, json.loads)
+    return {
+        key: float("nan") if value is None else float(value)
+        for key, value in found.items()
+        if value is None or _finite(value)
+    }
 
 
 def _newer(one: Path, other: Path) -> bool:

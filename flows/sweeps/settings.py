@@ -52,7 +52,7 @@ class Setting(NamedTuple):
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Mean and standard error, None of nothing.
+    """Mean and standard error, None of nothing; no number where one of them isn't finite.
 
     >>> spread([1.0, 3.0])
     Spread(mean=2.0, error=1.0)
@@ -60,6 +60,8 @@ def spread(values: Iterable[float]) -> Spread | None:
     numbers = list(values)
     if not numbers:
         return None
+    if not all(map(math.isfinite, numbers)):
+        return Spread(math.nan, None)
     error = statistics.stdev(numbers) / math.sqrt(len(numbers)) if len(numbers) > 1 else None
     return Spread(statistics.fmean(numbers), error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -68,6 +69,12 @@ class Summary(NamedTuple):
             lines.append(f"{failed} of {len(self.runs)} runs failed: means are those of the others")
         if rest:
             lines.append(f"{rest} of {len(self.runs)} runs aren't done: means are those of the others")
+        lost = [run.name for run in self.runs if run.done and math.isnan(run.metrics.get("nll", 0.0))]
+        if lost:
+            lines.append(
+                f"nll isn't finite in runs {', '.join(lost)}, which give some test points no likelihood: nor "
+                "is the mean of their settings"
+            )
         stale = [run.name for run in self.runs if run.stale]
         if stale:
             lines.append(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 
@@ -34,6 +35,7 @@ class Sweep(Sweeper):
         self._basic.setup(**given)
 
     def sweep(self, arguments: list[str]) -> Any:
+        self._check_values(arguments)
         batches = self._basic.sweep(arguments)
         self._summarise()
         failures = _failures([job for batch in batches for job in batch], self._basic.overrides or [])
@@ -43,6 +45,15 @@ class Sweep(Sweeper):
             print(*failures, sep="\n", file=sys.stderr)
             raise SystemExit(1)
         return batches
+
+    def _check_values(self, arguments: list[str]) -> None:
+        """Refuse a sweep over no values, which Hydra takes for one of no jobs."""
+        context = self._basic.hydra_context
+        assert context is not None
+        for override in OverridesParser.create(context.config_loader).parse_overrides(arguments):
+            swept = override.is_sweep_override() and override.is_discrete_sweep()
+            if swept and not [*override.sweep_string_iterator()]:
+                raise UserError(f"{override.input_line}: no values, so there is nothing to run")
 
     def _summarise(self) -> None:
         """Put the runs together, where the jobs were runs."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from flows.evaluation.meaning import number
 from flows.evaluation.plots.style import cut
 from flows.evaluation.report import HEADLINES
+from flows.evaluation.tabular import aligned, csv_text
 from flows.sweeps.record import Record
 from flows.sweeps.settings import Setting, Spread, metrics_of, owner
 
@@ -35,7 +34,7 @@ def settings_csv(settings: Sequence[Setting], keys: Sequence[str], scores: Seque
         for metric in metrics:
             row += _cells(setting.metric(metric))[: 2 if metric in single else 1]
         rows.append(row)
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def runs_csv(runs: Sequence[Record], told: Sequence[dict[str, str]]) -> str:
@@ -53,7 +52,7 @@ def runs_csv(runs: Sequence[Record], told: Sequence[dict[str, str]]) -> str:
         name, score = run.score or ("", "")
         row = [run.name, *values.values(), run.status, name, score, run.steps, run.seconds, run.error]
         rows.append([*row, *(run.metrics.get(metric, "") for metric in metrics)])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def text(settings: Sequence[Setting], keys: Sequence[str], score: str | None) -> str:
@@ -69,16 +68,8 @@ def text(settings: Sequence[Setting], keys: Sequence[str], score: str | None) ->
         lines.append(
             [*(cut(setting.values.get(key, ""), CELL) for key in keys), counts, *map(written, spreads)]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = "\n".join(
-        "  ".join(
-            f"{cell:{'<' if place < len(keys) else '>'}{width}}"
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
     rest = len(settings) - ROWS
-    return table + (f"\n… and {rest} more" if rest > 0 else "")
+    return aligned(lines, left=len(keys)) + (f"\n… and {rest} more" if rest > 0 else "")
 
 
 def written(found: Spread | None) -> str:
@@ -96,9 +87,3 @@ def written(found: Spread | None) -> str:
 
 def _cells(found: Spread | None) -> list[Any]:
     return ["", ""] if found is None else [found.mean, "" if found.error is None else found.error]
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()

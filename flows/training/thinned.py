@@ -23,4 +23,13 @@ def thinned(size: int, spec: Spec) -> Tensor | slice:
     limit = max(1, min(EXAMPLES, NUMBERS // numbers))
     if size <= limit:
         return slice(None)
-    return torch.linspace(0, size - 1, limit, dtype=torch.float64).round().long()
+    return evenly(size, limit)
+
+
+def evenly(size: int, limit: int) -> Tensor:
+    """At most `limit` places of `size`, evenly spread, so that sorted rows are all represented.
+
+    >>> evenly(7, 4)
+    tensor([0, 2, 4, 6])
+    """
+    return torch.linspace(0, size - 1, min(size, limit), dtype=torch.float64).round().long()

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import gridded
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -18,6 +19,7 @@ from data.memory import InMemory
 from data.netcdf import netcdf
 from data.on_disk import OnDisk
 from data.opening import opened
+from flows.config import build
 from flows.errors import UserError
 from flows.masks import present
 
@@ -351,3 +353,47 @@ def test_grids_that_differ_are_refused_with_the_axis(tmp_path):
     merged = gridded.weather()[["t2m"]].merge(other)
     with pytest.raises(UserError, match=r"msl lies on \(time, lat, longitude\), but should on"):
         netcdf(str(gridded.saved(tmp_path, merged, "m.nc")), ["t2m"], ["msl"])
+
+
+def test_a_context_before_a_hole_in_time_is_none(tmp_path, capsys):
+    """Summers of two years, and months, whose lengths differ."""
+    weather = gridded.weather()
+    summers = [*pd.date_range("2000-06-01", periods=30), *pd.date_range("2001-06-01", periods=30)]
+    dataset = netcdf(
+        str(gridded.saved(tmp_path, weather.assign_coords(time=summers))), ["t2m"], ["t2m"], lag=2
+    )
+    said = capsys.readouterr().err
+    assert said == (
+        "dataset.lag=2: 2 of 58 times have no context, since times before them are missing, the first "
+        "time 2001-06-01; dropped\n"
+    )
+    found = [time for part in ("train", "val", "test") for time in dataset.layout(part).time.values]
+    assert not {np.datetime64("2001-06-01", "ns"), np.datetime64("2001-06-02", "ns")} & {*found}
+    assert np.datetime64("2001-06-03", "ns") in found
+    months = weather.assign_coords(time=pd.date_range("2000-01-01", periods=60, freq="MS"))
+    netcdf(str(gridded.saved(tmp_path, months, "months.nc")), ["t2m"], ["t2m"], lag=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_dimension_without_coordinates_is_selected_by_number(tmp_path):
+    weather = gridded.weather()[["t2m"]]
+    several = xr.concat([weather, weather + 1, weather + 2], "member").drop_vars("member", errors="ignore")
+    path = str(gridded.saved(tmp_path, several))
+    x, _ = everything(netcdf(path, ["t2m"], select={"member": 1}))
+    np.testing.assert_array_equal(x[:, 0], (weather.t2m + 1)[: len(x)].astype(float))
+    config = {"_target_": "data.netcdf.netcdf", "path": path, "target": ["t2m"], "select": {"member": 1}}
+    assert torch.equal(everything(build(config, "dataset"))[0], x)
+    with pytest.raises(UserError, match=r"dataset\.select: member has no 0\.5; it has 0, 1, 2"):
+        netcdf(path, ["t2m"], select={"member": 0.5})
+
+
+@pytest.mark.parametrize("names", [("w0.nc",), ("w0.nc", "w1.nc")])
+def test_files_without_times_are_refused_or_add_nothing(tmp_path, names):
+    weather = gridded.weather()
+    for name, times in zip(names, (slice(0, 0), slice(0, 60)), strict=False):
+        gridded.saved(tmp_path, weather.isel(time=times), name)
+    if len(names) == 1:
+        with pytest.raises(UserError, match=r"time has no values, so there are no cases"):
+            netcdf(str(tmp_path / "w*.nc"), ["t2m"])
+    else:
+        assert len(netcdf(str(tmp_path / "w*.nc"), ["t2m"]).source("train")) == 42

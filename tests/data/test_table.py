@@ -16,6 +16,7 @@ from data.table import table
 from flows.config import build
 from flows.errors import UserError
 from flows.lattice import quantise
+from flows.wording import MISSING
 
 ROWS = 30
 
@@ -419,3 +420,25 @@ def test_yaml_lists_every_argument_and_its_default():
     assert node.pop("_target_") == "data.table.table"
     assert node == defaults | {"path": "???", "context": []}
     assert re.match("# .+\n", (zoo.CONF / "dataset" / "table.yaml").read_text())
+
+
+@pytest.mark.parametrize("mark", [mark for mark in MISSING if mark])
+def test_every_mark_of_a_missing_cell_is_one(tmp_path, mark):
+    (tmp_path / "t.csv").write_text(
+        "a,b\n" + "".join(f"{k / 8},{k / 4}\n" for k in range(20)) + f"1.5,{mark}\n"
+    )
+    with pytest.raises(UserError, match="column b, row 21: missing"):
+        table(str(tmp_path / "t.csv"))
+
+
+def test_an_array_that_was_cut_short_is_called_so(tmp_path):
+    np.save(tmp_path / "t.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    (tmp_path / "t.npy").write_bytes((tmp_path / "t.npy").read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"can't be read as NPY \(.*fully written"):
+        table(str(tmp_path / "t.npy"))
+
+
+def test_a_home_folder_may_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{k},{k / 4}\n" for k in range(20)))
+    assert table("~/t.csv").spec.names == ("a", "b")

@@ -9,7 +9,6 @@ from data.memory import InMemory
 from data.xyrgb import xyrgb
 from flows.core import Sampler
 from flows.evaluation.copying import copying, suspicions
-from flows.evaluation.duel import Units, joint
 from flows.evaluation.measure import measure
 from flows.evaluation.metrics import coincide, copying_z, nearest_distance, nearest_is_train
 from flows.lattice import quantise
@@ -27,8 +26,7 @@ def copies(model, data, seed=0, limit=1000):
     """What is measured of copying, and what is said of it."""
     g = generator(seed)
     test, train = (data.source(part).take(slice(None)) for part in ("test", "train"))
-    units = Units.of(joint(train), g)
-    metrics = copying(model, data.truth, data.spec, test, train, units, g, limit)
+    metrics = copying(model, data.truth, data.spec, test, train, train.x.split(700), g, limit)
     return metrics, suspicions(metrics, min(len(test.x), limit))
 
 
@@ -64,7 +62,8 @@ def test_copying_z_is_standard_normal_under_one_law():
 def test_coincidences_are_counted_in_float32():
     train = torch.tensor([[0.1, 0.2], [0.3, 0.4]]).double()
     points = torch.tensor([[0.3, 0.4], [0.1, 0.4], [0.1 + 1e-12, 0.2], [0.1 + 1e-6, 0.2]]).double()
-    assert coincide(points, train) == 0.5
+    assert coincide(points, [train]).tolist() == [True, False, True, False]
+    assert coincide(points, train.split(1)).tolist() == [True, False, True, False]
 
 
 def test_the_share_of_training_neighbours_by_hand():
@@ -207,6 +206,15 @@ def test_with_contexts_a_copier_is_flagged_and_the_truth_is_not(known):
         assert warnings == []
         low, high = (metrics[f"memorisation_z_floor_{end}"] for end in ("low", "high"))
         assert low - 2 < metrics["memorisation_z"] < high + 2
+
+
+def test_a_copier_is_flagged_however_few_points_are_judged():
+    data = Drawn(gaussian(), n=4000, known=False)
+    metrics, warnings = measure(Copier(data), data, points=100)
+    assert metrics["test_points"] == 100
+    assert metrics["copied"] == 1
+    assert metrics["nearest_train"] == pytest.approx(1)
+    assert [line.partition(" ")[0] for line in warnings] == ["copied"]
 
 
 def test_measure_tells_of_copying_and_says_nothing_without_training_points():

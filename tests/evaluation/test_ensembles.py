@@ -11,7 +11,10 @@ from torch import Tensor
 
 from data.grf import grf
 from flows.core import Sampler, Spec
+from flows.evaluation import blocks, ensembles
+from flows.evaluation.blocks import samples
 from flows.evaluation.ensembles import draw, interpolation, judge_fields
+from flows.evaluation.metrics.ensemble import rank_p
 
 DATA = grf(height=16, width=16, length=3.0, channels=2, correlation=0.5, n_train=200, n_test=120)
 TEST, TRAIN = (DATA.source(part).take(slice(None)) for part in ("test", "train"))
@@ -101,3 +104,32 @@ def test_what_the_context_says_of_x_is_found_by_its_name():
     assert found[0, :, 0, 0].tolist() == [2.0, 0.0]
     assert interpolation(spec._replace(context_names=("a", "b", "low_t")), context) is None
     assert interpolation(spec, None) is None
+
+
+class Counting(Sampler):
+    """Notes how many numbers it is asked for at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def sample(self, n, context=None, generator=None):
+        shape = (n, 1, 64, 64) if context is None else (n, len(context), 1, 64, 64)
+        self.asked.append(math.prod(shape))
+        return torch.arange(n).double().view(-1, *[1] * (len(shape) - 1)).expand(shape)
+
+
+def test_however_many_members_are_asked_for_few_are_drawn_at_once():
+    sampler = Counting()
+    context = torch.zeros(2, 1, 64, 64)
+    drawn = ensembles.draw(sampler, context, 2, 300, torch.Generator())
+    assert drawn.shape == (2, 300, 1, 64, 64)
+    assert max(sampler.asked) <= ensembles.LARGEST
+    sampler = Counting()
+    assert samples(sampler, 300, None, torch.Generator(), size=4096).shape == (300, 1, 64, 64)
+    assert max(sampler.asked) <= blocks.NUMBERS
+
+
+def test_too_few_cases_have_no_chance():
+    assert math.isnan(rank_p(torch.arange(9), 50))
+    assert rank_p(torch.arange(10) * 5, 50) > 0.5

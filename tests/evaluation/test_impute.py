@@ -12,6 +12,7 @@ import flows
 from flows.core import AnySubset
 from flows.errors import UserError
 from flows.evaluation.tasks import perform
+from flows.wording import MISSING
 
 SMALL = ("runtime=cpu", "logger=csv", "trainer.max_steps=30", "trainer.validate_every=10")
 TINY = ("model=masked_transformer", "trainer=masked", "model.width=16", "model.layers=1", "model.octaves=2")
@@ -143,7 +144,7 @@ def test_what_is_observed_matters(picture, tmp_path):
         ({"observed": {"x": 1.5}}, "observed.x=1.5: out of its range, 0 to 0.996667"),
         ({"observed": {"r": 1.0039}}, "observed.r=1.0039: out of its range, 0 to 1"),
         ({"observed": {"x": "left"}}, "observed.x=left: expected a finite number"),
-        ({"observed": {"x": 0.1}, "context": [1.0]}, "context=[1.0]: this run's contexts are []"),
+        ({"observed": {"x": 0.1}, "context": [1.0]}, "context=[1.0]: this run's model takes no context"),
         ({"observed": {"x": 0.1}, "output": "out.txt"}, "give a name that ends in .csv"),
         ({"input": "nowhere.csv"}, "nowhere.csv: no such file"),
     ],
@@ -157,9 +158,7 @@ def test_what_does_not_fit_is_refused_in_one_line(picture, options, said):
 
 def test_a_table_out_of_range_is_refused(picture, tmp_path):
     (tmp_path / "in.csv").write_text("x,y,r,g,b\n0.3,0.5,,,\n0.3,0.5,NA,5.0,\n")
-    with pytest.raises(
-        UserError, match=r"column g, row 2: 5 is out of its range, 0 to 1\.00392 \(1 of 2 rows\)"
-    ):
+    with pytest.raises(UserError, match=r"column g, row 2: 5 is out of its range, 0 to 1 \(1 of 2 rows\)"):
         impute(picture, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
     assert not (tmp_path / "out.csv").exists()
 
@@ -183,3 +182,18 @@ def test_an_unknown_level_is_refused(pets):
 def test_a_flow_does_not_know_every_conditional(flow):
     with pytest.raises(UserError, match="model=masked_transformer"):
         impute(flow, observed={"x": 0.1})
+
+
+def test_the_end_of_a_lattices_last_cell_is_no_value_of_a_table_either(picture, tmp_path):
+    """Nor of `observed`, with the same words."""
+    (tmp_path / "in.csv").write_text("x,y,r,g,b\n0.3,0.5,1.00392,,\n")
+    for options in ({"input": str(tmp_path / "in.csv")}, {"observed": {"r": 1.00392}}):
+        with pytest.raises(UserError, match=r"out of its range, 0 to 1( |$)"):
+            impute(picture, output=str(tmp_path / "out.csv"), **options)
+
+
+@pytest.mark.parametrize("mark", [mark for mark in MISSING if mark])
+def test_what_training_takes_for_missing_is_filled(picture, tmp_path, mark):
+    (tmp_path / "in.csv").write_text(f"x,y,r,g,b\n0.3,0.5,{mark},0,0\n")
+    impute(picture, input=str(tmp_path / "in.csv"), output=str(tmp_path / "out.csv"))
+    assert 0 <= float(pd.read_csv(tmp_path / "out.csv").r[0]) <= 1

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
 import zoo
+from gaussians import Drawn, gaussian
+from typeguard import suppress_type_checks
 
+from flows.errors import UserError
 from flows.evaluation.mixture import Mixture
+from flows.evaluation.tasks import report
 
 
 def test_it_is_the_mean_and_no_worse_than_its_members_are_on_average():
@@ -36,3 +43,32 @@ def test_draws_have_a_context_s_lead():
     members = [zoo.model("realnvp", 2, 1, seed=seed) for seed in range(2)]
     context = zoo.data(2, 1, n=5).context
     assert Mixture(members).sample(7, context).shape == (7, 5, 2)
+
+
+def opened(name, data_hash, known):
+    data = Drawn(gaussian(), n=50, known=known)
+    saved = SimpleNamespace(path=Path(name), spec=data.spec, facts={"data_hash": data_hash})
+    return SimpleNamespace(saved=saved, density=gaussian(), dataset=data, warnings=[])
+
+
+@suppress_type_checks  # of runs that are no files
+def test_runs_of_other_data_are_not_mixed_but_where_all_data_is_drawn_from_a_law():
+    """A split of a table by another seed has some run's training points among the others' test points."""
+    runs = {name: opened(name, name, known=False) for name in "ab"}
+    with pytest.raises(UserError, match=r"b was trained on other data than a.*sweep seed, and not"):
+        report._mixture(runs)
+    runs["b"].saved.facts = runs["a"].saved.facts
+    assert isinstance(report._mixture(runs).density, Mixture)
+    assert isinstance(report._mixture({n: opened(n, n, known=True) for n in "ab"}).density, Mixture)
+
+
+@suppress_type_checks
+def test_a_run_that_is_called_mixture_keeps_its_name(monkeypatch, tmp_path):
+    given = {}
+    monkeypatch.setattr(report, "find", Path)
+    monkeypatch.setattr(report, "open_run", lambda path, *_: opened(path.name, "same", known=True))
+    monkeypatch.setattr(report, "_several", lambda every, judged, *_: given.update(judged))
+    runs = [str(tmp_path / name) for name in ("a", "mixture")]
+    report.report(runs=runs, mixture=True, output=str(tmp_path / "out"))
+    assert [*given] == ["a", runs[1], "mixture"]
+    assert isinstance(given["mixture"].density, Mixture)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import flows.evaluation
 from data.grf import grf
 from data.memory import InMemory
-from data.toys import moons
+from data.toys import gaussian_grid, moons
 from flows.bases import StandardNormal
 from flows.core import Batch, Compose, Flow, Inverse, Sampler, Spec
 from flows.evaluation.figures import png, training_figures
@@ -32,6 +32,7 @@ from flows.evaluation.plots import (
     sample_panels,
 )
 from flows.evaluation.plots.features import feature, short
+from flows.evaluation.plots.images import ends_of
 from flows.evaluation.plots.style import GENERATED, REAL, class_colours, window
 from flows.transforms.bounded import Rescale
 
@@ -698,3 +699,20 @@ def test_nothing_here_touches_pyplot_or_global_settings():
         }
         assert not {"rcParams", "rc_context", "use"} & names, path
         assert "pyplot" not in path.read_text(), path
+
+
+def test_what_isnt_finite_places_no_window():
+    x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    spoilt = torch.cat((x, torch.tensor([[torch.nan, 0.0], [0.0, torch.inf]])))
+    assert window(spoilt) == window(x)
+    assert window(torch.full((3, 2), torch.nan)) == window(torch.tensor([[-1.0, -1.0], [1.0, 1.0]]))
+
+
+def test_modes_between_the_points_of_the_grid_are_drawn():
+    data = gaussian_grid(n_train=4, n_val=4, n_test=100, noise=0.001, spacing=1000.0)
+    batch = data.source("test").take(slice(None))
+    drawn(densities({"model": gaussian()}, data.truth, batch, ("x", "y")))
+
+
+def test_fields_beyond_the_size_that_quantiles_take():
+    assert ends_of(torch.rand(2**24 + 1)) == pytest.approx((0.005, 0.995), abs=1e-3)

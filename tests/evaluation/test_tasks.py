@@ -27,6 +27,7 @@ from flows.evaluation import measure, runs
 from flows.evaluation.meaning import rows
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks import perform
+from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.report import _steps, report
 from flows.evaluation.tasks.sample import sample
 from flows.evaluation.tasks.score import score
@@ -703,3 +704,10 @@ def test_the_command_line(trained, tmp_path):
     listed = call("task=report", "--cfg", "job").stdout.splitlines()
     assert "points: 100000" in listed
     assert "n: 1000" not in listed  # keys are known only where they make sense
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_context_that_isnt_finite_is_refused(number):
+    spec = Spec(("x",), (1,), ("a", "b"), (2,))
+    with pytest.raises(UserError, match=r"context=\[(nan|inf), 1\.0\]: expected finite numbers"):
+        typed_context([number, 1.0], spec)

@@ -67,6 +67,14 @@ def test_what_the_check_finds_runs_nothing(sweep, tmp_path, wrong):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("values", ["range(0)", "range(3,3)"])
+def test_a_sweep_over_no_values_is_refused(sweep, tmp_path, values):
+    said = sweep(f"seed={values}", task=odd_ones_fail)
+    assert said.status == 2
+    assert said.err == f"train.py: error: seed={values}: no values, so there is nothing to run\n"
+    assert not (tmp_path / "s").exists()
+
+
 def test_an_interrupt_ends_all(sweep, tmp_path):
     def task(config):
         raise KeyboardInterrupt

@@ -299,3 +299,28 @@ def test_the_mean_of_a_sweep_s_runs_is_judged_on_demand(sweep, capfd):
     assert config["output"] == str(sweep / "summary" / "mixture")
     assert str(sweep / "0") in config["runs"]
     assert len(config["runs"]) == sum(run.done for run in Summary.of(sweep).runs) > 1
+
+
+def test_a_number_that_isnt_finite_stays_in_its_setting(tmp_path):
+    """Left out, the worse a setting fails the better it would look."""
+    for seed, nll in enumerate((None, 2.0, 3.0)):
+        run(tmp_path, seed, [f"seed={seed}", "model.width=8"], 1.0, metrics={"nll": nll, "w1_mean": 1.0})
+    found = Summary.of(tmp_path)
+    [setting] = found.settings
+    assert math.isnan(setting.metric("nll").mean)
+    assert setting.metric("w1_mean").mean == 1.0
+    assert any("nll isn't finite in runs 0," in line for line in found.warnings())
+    assert "—" in str(found)
+    found.write()
+
+
+def test_a_bug_in_one_measurement_leaves_the_others(sweep, capsys):
+    asked = []
+
+    def perform(config):
+        asked.append(config["run"])
+        raise MemoryError("no room")
+
+    put_together(str(sweep), True, {"task": "report"}, perform)
+    assert len(asked) > 1
+    assert capsys.readouterr().err.count("MemoryError: no room") == len(asked)

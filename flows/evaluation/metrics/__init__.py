@@ -1,13 +1,12 @@
 """Numbers that judge a density or its draws on points, each with its interval, its floor or its chance."""
 
-from flows.evaluation.metrics.agreement import ChiSquare, sample_chi2, truth_ratio
+from flows.evaluation.metrics.agreement import sample_chi2, truth_ratio
 from flows.evaluation.metrics.bootstrap import Interval, bootstrap
 from flows.evaluation.metrics.c2st import classifier_accuracy
-from flows.evaluation.metrics.energy import energy_distance, floor, gaussian_distance
-from flows.evaluation.metrics.manifold import Manifold, precision_recall
+from flows.evaluation.metrics.energy import energy_distance, gaussian_distance
+from flows.evaluation.metrics.manifold import precision_recall
 from flows.evaluation.metrics.marginals import histogram_kl, wasserstein
 from flows.evaluation.metrics.memorisation import (
-    Share,
     coincide,
     copying_z,
     nearest_distance,
@@ -17,10 +16,7 @@ from flows.evaluation.metrics.mmd import median_distance, mmd, permutation_p
 from flows.evaluation.metrics.pairwise import discrepancies, distance_blocks, gaussian
 
 __all__ = [
-    "ChiSquare",
     "Interval",
-    "Manifold",
-    "Share",
     "bootstrap",
     "classifier_accuracy",
     "coincide",
@@ -28,7 +24,6 @@ __all__ = [
     "discrepancies",
     "distance_blocks",
     "energy_distance",
-    "floor",
     "gaussian",
     "gaussian_distance",
     "histogram_kl",

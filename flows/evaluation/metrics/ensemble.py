@@ -69,13 +69,15 @@ def ranks(members: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
 def rank_p(found: Tensor, members: int) -> float:
     """Chance of ranks (N,) as uneven as these, were all of 0 to `members` alike: χ², p-value.
 
-    Neighbouring ranks share a bin, so that no bin expects fewer than five.
+    Neighbouring ranks share a bin, so that no bin expects fewer than five; NaN where two bins would.
 
     References: Hamill 2001, Interpretation of rank histograms for verifying ensemble forecasts.
     """
     from scipy.stats import chisquare
 
-    bins = max(2, min(members + 1, len(found) // FEW))
+    bins = min(members + 1, len(found) // FEW)
+    if bins < 2:
+        return math.nan
     edges = torch.linspace(0, members + 1, bins + 1).round().long()
     counts = torch.bincount(torch.bucketize(found, edges[1:], right=True), minlength=bins)
     expected = edges.diff().double() * len(found) / (members + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -69,10 +70,13 @@ def nearest_is_train(drawn: Tensor, train: Tensor, heldout: Tensor) -> Share:
     return Share(value, chance, chance + ONE_PERCENT * math.sqrt(variance))
 
 
-def coincide(points: Tensor, train: Tensor) -> float:
-    """Share of points (N, *shape) that are among train (M, *shape), in the float32 that models are given."""
-    given, known = (_hashed(rows.flatten(1).float()) for rows in (points, train))
-    return torch.isin(given, known).double().mean().item()
+def coincide(points: Tensor, train: Iterable[Tensor]) -> Tensor:
+    """Which points (N, *shape) are among blocks of train (M, *shape), in models' float32; bool (N,)."""
+    given = _hashed(points.flatten(1).float())
+    found = torch.zeros(len(points), dtype=torch.bool)
+    for block in train:
+        found |= torch.isin(given, _hashed(block.flatten(1).float()))
+    return found
 
 
 def _hashed(rows: Tensor) -> Tensor:

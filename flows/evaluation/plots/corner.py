@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from flows.core import Spec
-from flows.evaluation.blocks import spread
 from flows.evaluation.plots.features import feature, ticks
 from flows.evaluation.plots.style import (
     GENERATED,
@@ -23,6 +22,7 @@ from flows.evaluation.plots.style import (
     scatter,
 )
 from flows.lattice import dequantise
+from flows.training.thinned import evenly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def corner_panels(real: Tensor, generated: Tensor, spec: Spec) -> Figure:
     generator = torch.Generator().manual_seed(0)
     real, generated = (dequantise(points, spec, generator) for points in (real, generated))
     each = min(len(real), len(generated), POINTS)
-    heap = torch.cat([points[spread(len(points), each)] for points in (real, generated)])
+    heap = torch.cat([points[evenly(len(points), each)] for points in (real, generated)])
     order = torch.randperm(len(heap), generator=generator)
     colours = [REAL if place < each else GENERATED for place in order.tolist()]
     heap = heap[order]

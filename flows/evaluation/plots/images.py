@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.colorbar import Colorbar
     from matplotlib.image import AxesImage
 
+SORTED = 2**22  # most cells of which quantiles are taken, evenly spread
+
 
 def ends_of(fields: Tensor) -> tuple[float, float]:
     """The range that shows all but stray cells, and leaves absent ones (NaN) blank."""
     ends = torch.tensor([0.005, 0.995], dtype=torch.float64)
-    low, high = fields.double().flatten().nanquantile(ends).nan_to_num().tolist()
+    cells = fields.flatten()
+    cells = cells[:: 1 + len(cells) // SORTED].double()
+    low, high = cells.nanquantile(ends).nan_to_num().tolist()
     return low, high if high > low else low + 1.0
 
 

@@ -120,9 +120,15 @@ def class_colours(classes: Tensor | None) -> str | list[str]:
 
 
 def window(*clouds: Tensor) -> list[tuple[float, float]]:
-    """For each column of points (N, D), the range that shows all but stray ones, with a margin."""
+    """For each column of points (N, D), the range that shows all but stray ones, with a margin.
+
+    Points that aren't finite are left out; without any others it is ±1.
+    """
     low, high = [], []
     for cloud in clouds:
+        cloud = cloud[cloud.isfinite().all(1)]
+        if not len(cloud):
+            cloud = cloud.new_tensor([[-1.0], [1.0]]).expand(2, cloud.shape[1])
         ends = cloud.quantile(torch.tensor([0.002, 0.998], dtype=cloud.dtype), dim=0)
         low.append(ends[0])
         high.append(ends[1])

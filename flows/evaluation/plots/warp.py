@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from flows.core import Compose, Flow, Transform
-from flows.evaluation.blocks import place, spread
+from flows.evaluation.blocks import place
 from flows.evaluation.plots.style import PALETTE, label, panels, plane, window
+from flows.training.thinned import evenly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def grid_warp(flow: Flow, names: Sequence[str], context: Tensor | None = None) -
     stages = [lines]
     for transform in reversed([*_layers(flow.transform)]):
         stages.append(transform.inverse(stages[-1], context)[0])
-    chosen = spread(len(stages), STAGES).tolist()
+    chosen = evenly(len(stages), STAGES).tolist()
 
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)

@@ -14,6 +14,7 @@ from flows.errors import UserError
 from flows.evaluation.blocks import BLOCK, place
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tables import frame, read
+from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import dequantise, quantise
 from flows.types import PositiveInt, Seed
@@ -68,7 +69,7 @@ def impute(
     generator = torch.Generator().manual_seed(seed)
     if input is None:
         given = _given(observed or {}, spec)
-        about = _context(context, spec)
+        about = typed_context(context, spec)
         ready(path.parent)
         x = torch.tensor(given, dtype=torch.float64).expand(n, -1)
         contexts = None if about is None else about.expand(n, -1)
@@ -101,24 +102,32 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
             raise UserError(f"observed.{name}: no such feature; {choose(name, spec.names, 'features')}")
         place = spec.names.index(name)
         values[name] = _number(name, value, spec.levels[place] if spec.levels else None)
-        low, high = spec.ends(place)
-        step = spec.quantum[place] if spec.quantum else None
-        last = high if step is None else high - step  # of a lattice, a point and not the end of its cell
-        if not low <= values[name] <= last + (step or 0.0) / 2:
-            raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {last:g}")
+        low, high, slack = _range(spec, place)
+        if not low <= values[name] <= high + slack:
+            raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {high:g}")
     return [*values.values()]
 
 
 def _check_range(x: Tensor, spec: Spec, path: str) -> None:
     for column, name in enumerate(spec.names):
-        low, high = spec.ends(column)
-        wrong = (x[:, column] < low) | (x[:, column] > high)
+        low, high, slack = _range(spec, column)
+        wrong = (x[:, column] < low) | (x[:, column] > high + slack)
         if bool(wrong.any()):
             row = int(wrong.nonzero()[0])
             raise UserError(
                 f"{path}: column {name}, row {row + 1}: {x[row, column]:g} is out of its range, {low:g} to "
                 f"{high:g} ({int(wrong.sum())} of {len(x)} rows)"
             )
+
+
+def _range(spec: Spec, place: int) -> tuple[float, float, float]:
+    """First and last value of a feature, and how far beyond rounding may carry it.
+
+    Of a lattice the last is a point, and not the end of its cell.
+    """
+    low, high = spec.ends(place)
+    step = (spec.quantum[place] if spec.quantum else None) or 0.0
+    return low, high - step, step / 2
 
 
 def _number(name: str, value: float | str | bool, levels: tuple[str, ...] | None) -> float:
@@ -129,14 +138,6 @@ def _number(name: str, value: float | str | bool, levels: tuple[str, ...] | None
     if isinstance(value, str) or not abs(value) < float("inf"):
         raise UserError(f"observed.{name}={value}: expected a finite number")
     return float(value)
-
-
-def _context(context: Sequence[float] | None, spec: Spec) -> Tensor | None:
-    wanted = len(spec.context_names)
-    if len(context or ()) != wanted:
-        names = ", ".join(spec.context_names)
-        raise UserError(f"context={context}: this run's contexts are [{names}], a value for each")
-    return torch.tensor(context, dtype=torch.float64) if context else None
 
 
 def _fill(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -25,6 +23,7 @@ from flows.evaluation.mixture import Mixture
 from flows.evaluation.plots import densities, loss_curves
 from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
+from flows.evaluation.tabular import csv_text
 from flows.evaluation.tasks.files import ready, warn, write
 from flows.signals import check
 from flows.training.folder import flat, free
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 SHOWN = 4000  # points in a figure
 DRAWS = 40_000  # that a picture is redrawn from
 CASES = 256  # of fields in a figure
+_MIXTURE = "mixture"  # what the mean of densities is called among runs
 _NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to read, not to paste
 
 
@@ -81,11 +81,12 @@ def report(
         raise UserError("runs=[]: name at least one run, or leave it out for run=latest")
     every = {}
     for path in dict.fromkeys(find(each) for each in runs):
-        name = path.name if path.name not in every else str(path)
+        short = path.resolve().name
+        name = str(path.resolve()) if short in every or short == _MIXTURE else short
         every[name] = open_run(path, checkpoint, trusted_packages)
     judged = {name: Judged(each.density, each.dataset) for name, each in every.items()}
     if mixture:
-        judged["mixture"] = _mixture(every)
+        judged[_MIXTURE] = _mixture(every)
     folder = ready(Path(output) if output else OUTPUTS / "comparison")
     _several(every, judged, folder, points, n_members, seed)
 
@@ -99,11 +100,11 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_member
     check()  # for the last time: what is written from here on belongs together
     _write_figures(folder, figures)
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
-    write(folder / "metrics.csv", _csv([("metric", "value"), *metrics.items()]))
+    write(folder / "metrics.csv", csv_text([("metric", "value"), *metrics.items()]))
     facts = {_NAMED.get(key, key): value for key, value in saved.facts.items() if key != "spec"}
     steps = _steps(saved.path, saved.facts, checkpoint, n_members, seed)
     html = page(
-        saved.path.name,
+        saved.path.resolve().name,
         _summary(saved, checkpoint),
         metrics,
         figures,
@@ -140,7 +141,17 @@ def _mixture(every: Mapping[str, Opened]) -> Judged:
                 f"mixture=true: {each.saved.path} isn't of what {first.saved.path} is of; "
                 "a mean of densities needs the same features"
             )
+        if first.dataset.truth is None and _hash(each) != _hash(first):
+            raise UserError(
+                f"mixture=true: {each.saved.path} was trained on other data than {first.saved.path}, maybe "
+                "on its test points; sweep seed, and not dataset.seed"
+            )
     return Judged(Mixture([each.density for each in every.values()]), first.dataset)
+
+
+def _hash(opened: Opened) -> object:
+    """Of the data that a run was trained on."""
+    return opened.saved.facts.get("data_hash")
 
 
 def _several(
@@ -156,16 +167,16 @@ def _several(
         metrics[name], doubts = measure(density, dataset, seed, points, n_members=n_members)
         known = every[name].warnings if name in every else []
         warnings += [f"{name}: {line}" for line in (*known, *doubts)]
-    if len({opened.saved.facts.get("data_hash") for opened in every.values()}) > 1:
+    if len({*map(_hash, every.values())}) > 1:
         warnings.append("these runs were trained on different data: their likelihoods don't compare")
-    titles = {"mixture": "mixture: the mean of the runs' densities"} | _titles(every)
+    titles = _titles(every) | {_MIXTURE: f"{_MIXTURE}: the mean of the runs' densities"}
     figures = _curves({name: opened.saved.metrics() for name, opened in every.items()})
     figures |= _side_by_side(every, judged, seed)
     check()  # for the last time, as above
     _write_figures(folder, figures)
     keys = list(dict.fromkeys(key for each in metrics.values() for key in each))
     table = [[name, *(each.get(key, "") for key in keys)] for name, each in metrics.items()]
-    write(folder / "metrics.csv", _csv([("run", *keys), *table]))
+    write(folder / "metrics.csv", csv_text([("run", *keys), *table]))
     write(
         folder / "metrics.json", json.dumps({n: _plain(each) for n, each in metrics.items()}, indent=1) + "\n"
     )
@@ -217,12 +228,6 @@ def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
 def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no infinities: null where a number isn't finite."""
     return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
-
-
-def _csv(lines: Sequence[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
-    return buffer.getvalue()
 
 
 def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, n_members: int, seed: int) -> list[Step]:

@@ -14,13 +14,15 @@ from torch import Tensor
 
 from flows.core import Spec
 from flows.errors import UserError
-from flows.evaluation.blocks import examples, place, samples, spread
+from flows.evaluation.blocks import examples, place, samples
 from flows.evaluation.ensembles import draw
 from flows.evaluation.members import encoded
 from flows.evaluation.runs import Opened, find, open_run
 from flows.evaluation.tables import frame
+from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import quantise
+from flows.training.thinned import evenly
 from flows.types import PositiveInt, Seed
 
 if TYPE_CHECKING:
@@ -82,11 +84,9 @@ def sample(
         )
     generator = torch.Generator().manual_seed(seed)
     contexts = None
-    if spec.context_shape is None:
-        if context is not None:
-            raise UserError(f"context={context}: this run's model takes no context")
-    elif context is not None:
-        contexts = _given(context, spec).expand(n, *spec.context_shape)
+    if context is not None or spec.context_shape is None:
+        one = typed_context(context, spec)
+        contexts = None if one is None else one.expand(n, -1)
     else:
         pool = examples(opened.dataset, "test", POOL, generator).context
         if pool is None:
@@ -95,7 +95,7 @@ def sample(
     ready(path.parent)
     warn(opened.warnings)
     _, dtype = place(opened.density)  # more digits than the model has would only be noise
-    drawn = samples(opened.density, n, contexts, generator)
+    drawn = samples(opened.density, n, contexts, generator, size=math.prod(spec.shape))
     if raw:
         spec = spec._replace(dtypes=None, levels=None)
     else:
@@ -114,7 +114,7 @@ def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -
     source = opened.dataset.source("test")
     if source is None:
         raise UserError("the dataset has no test cases to draw for")
-    places = spread(len(source), cases or len(source))
+    places = evenly(len(source), cases or len(source))
     numbers = n * len(places) * math.prod(spec.shape)
     if numbers > MOST:
         raise UserError(
@@ -130,13 +130,6 @@ def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -
         layout = layout.isel({layout[spec.names[0]].dims[0]: places.numpy()})
     write(path, encoded(drawn.to(place(opened.density)[1]), spec, layout))
     print(f"{n:,} members of {len(places):,} test cases: {path}")
-
-
-def _given(context: Sequence[float], spec: Spec) -> Tensor:
-    if spec.context_shape != (len(context),):
-        names = ", ".join(spec.context_names)
-        raise UserError(f"context={list(context)}: {len(context)} values; this run's contexts are [{names}]")
-    return torch.tensor(context, dtype=torch.float64)
 
 
 def _table(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
