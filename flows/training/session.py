@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
 
+import torch
+
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, check
@@ -91,6 +93,7 @@ class Session:
         self.data_hash = data_hash
         self.draw = draw
         self.folder = Folder(config["run_dir"])
+        self._drawn = torch.get_rng_state()  # after the model's weights; an adversary's are drawn next
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -161,6 +164,7 @@ class Session:
         latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
         origin = self.config["init_from"] if latest is None else None
         weights = Saved(origin).weights() if origin else None
+        torch.set_rng_state(self._drawn)  # in a batch other members' models have been drawn since
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
