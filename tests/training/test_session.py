@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ import yaml
 import zoo
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+import flows
+from flows import signals
 from flows.errors import UserError
 from flows.models.realnvp import realnvp
 from flows.training import checkpoint, facts
@@ -338,6 +342,59 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys)
     session(tmp_path, small.trainer(keep=2))
     assert "00000040: damaged; carrying on from step 30" in capsys.readouterr().err
     assert checkpoint.newest(tmp_path / "checkpoints" / "last").name == "00000040"
+
+
+@pytest.mark.parametrize(("kind", "call"), [("last", 1), ("best", 2)])
+def test_a_checkpoint_that_can_not_be_read_stops_the_command_and_stays(tmp_path, monkeypatch, kind, call):
+    """Which says nothing of what it holds: the disk may be back in an hour."""
+    session(tmp_path, small.trainer(keep=2))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    read_bytes, path = Path.read_bytes, checkpoint.newest(tmp_path / "checkpoints" / kind)
+
+    def failing(self):
+        if self.parent == path:
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return read_bytes(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(UserError, match=rf"{path}/.*: can't be read \(Input/output error\); nothing was"):
+            session(tmp_path, small.trainer(keep=2, max_steps=60))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    session(tmp_path, small.trainer(keep=2, max_steps=60))
+    assert record(tmp_path)["step"] == 60
+
+
+@pytest.mark.parametrize(
+    ("act", "step", "said"),
+    [
+        (lambda run: None, 0, "stopped at step 0; the same command begins anew\n"),
+        (lambda run: None, 5, "stopped at step 5, saved; the same command carries on\n"),
+        (poison, 5, "stopped at step 6, not saved, for it became non-finite at step 6; lower trainer."),
+    ],
+)
+def test_what_is_said_of_a_run_that_is_stopped_is_true(tmp_path, monkeypatch, capsys, act, step, said):
+    trainer = at_step(small.trainer(), step, act)
+    looks = iter(range(step + 3))
+
+    def check():
+        if next(looks) == step + (act is poison):
+            raise signals.Stopped(Signals.SIGINT)
+
+    monkeypatch.setattr("flows.training.trainer.check", check)
+    with pytest.raises(signals.Stopped):
+        session(tmp_path, trainer)
+    assert capsys.readouterr().err.startswith(said)
+    assert (checkpoint.newest(tmp_path / "checkpoints" / "last") is not None) == ("5, saved" in said)
+
+
+def test_a_run_without_a_best_names_its_last_checkpoint(tmp_path):
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(checkpoint_every=3), 5, stop), dataset={})
+    with pytest.raises(UserError, match=r"in checkpoints/best; checkpoint=last has that of step 3$"):
+        flows.load(tmp_path)
+    with pytest.raises(UserError, match=r"^checkpoint=bset: no such checkpoint; did you mean best\?"):
+        flows.load(tmp_path, "bset")
 
 
 def test_the_run_it_began_from_may_be_gone_when_it_is_carried_on(tmp_path):
