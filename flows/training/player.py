@@ -28,6 +28,10 @@ class Player:
         optimizer: Builds the optimizer of a list of parameters.
         clip_norm: Largest norm of the gradient, longer ones are scaled down; None to leave them.
         ema: Decay of the exponential moving average of the weights; None to keep none.
+        lr: Learning rate in the place of the optimizer's own; None to leave that.
+
+    References: Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging, SIAM Journal
+        on Control and Optimization 30(4).
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Player:
         optimizer: Callable[[list[nn.Parameter]], Optimizer],
         clip_norm: float | None = None,
         ema: float | None = None,
+        lr: float | None = None,
     ) -> None:
         self.net = net
         self.clip_norm = clip_norm
@@ -43,7 +48,7 @@ class Player:
         self.weights, self.gradient = _flatten(net)
         self.average = self.weights.detach().clone()
         self.optimizer = optimizer([self.weights])
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
         self.longest = self.weights.new_tensor(torch.inf if clip_norm is None else clip_norm)

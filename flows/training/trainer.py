@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Literal, final
 
@@ -63,7 +62,7 @@ class Trainer:
     def __init__(
         self,
         objective: Objective,
-        optimizer: Callable[..., Optimizer],
+        optimizer: Callable[[list[nn.Parameter]], Optimizer],
         batch_size: PositiveInt = 256,
         max_steps: PositiveInt | None = None,
         max_epochs: PositiveInt | None = None,
@@ -137,8 +136,8 @@ class Trainer:
         players = {}
         for name, net in nets.items():
             own = self.players.get(name, {})
-            optimizer = partial(self.optimizer, lr=own["lr"]) if "lr" in own else self.optimizer
-            players[name] = Player(net, optimizer, own.get("clip_norm", self.clip_norm), self.ema)
+            clip_norm = own.get("clip_norm", self.clip_norm)
+            players[name] = Player(net, self.optimizer, clip_norm, self.ema, own.get("lr"))
         return players
 
     def budget(self, run: Run, validation: Validation) -> int:
@@ -264,8 +263,8 @@ def _stop_if_diverged(run: Run, folder: Path) -> None:
     if at is None:
         return
     good = checkpoint.newest(folder / "last")
+    left = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
     raise UserError(
-        f"the loss or its gradient became non-finite at step {at + 1}; the weights before it are safe, "
-        f"the last good checkpoint is {good or 'none: it came before the first'}; "
+        f"the loss or its gradient became non-finite at step {at + 1}; {left}; "
         "try a lower trainer.optimizer.lr or trainer.clip_norm"
     )
