@@ -425,10 +425,16 @@ FAULTS = {
         "tests/training/test_session.py::test_a_checkpoint_that_can_not_be_read_stops_the_command_and_stays",
     ),
     "an adversary drawn after other members' models": Fault(
-        "flows/training/session.py",
-        "torch.set_rng_state(self._drawn)",
+        "flows/training/trainer.py",
+        'torch.manual_seed(seed_of("players", seed))',
         "pass",
         "tests/sweeps/test_batched.py::test_an_adversary_too_is_the_one_that_it_would_be_alone",
+    ),
+    "one stream for all that is drawn": Fault(
+        "flows/training/seeds.py",
+        "spawn_key=(key,)",
+        "spawn_key=()",
+        "tests/training/test_seeds.py::test_no_two_streams_of_neighbouring_runs_are_the_same",
     ),
     "a spec believed": Fault(
         "flows/training/saved.py",

@@ -96,7 +96,8 @@ class Saved:
 
         Says so on stderr if there is a newer one that is damaged.
 
-        Raises: UserError if there is no such kind or none of it, or its weights are of a precision that no run computes in.
+        Raises: UserError if there is no such kind, or none of it, or its weights are of a precision that no
+            run computes in.
         """
         if kind not in KINDS:
             raise UserError(f"checkpoint={kind}: no such checkpoint; {choose(kind, KINDS, 'checkpoints')}")

@@ -64,6 +64,5 @@ def test_what_is_let_go_of_is_given_back_and_what_is_kept_is_not():
         for _ in range(10):
             torch.zeros(100)
         with pytest.raises(UserError):
-            for _ in range(10):
-                kept.append(torch.nn.Parameter(torch.zeros(100)))  # which holds what the tensor held
+            kept.extend(torch.nn.Parameter(torch.zeros(100)) for _ in range(10))  # of the tensors' memory
     assert len(kept) == 4
