@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, final
 
-import torch
-
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, check
@@ -34,9 +32,9 @@ def carry_out(session: Session) -> Outcome:
     """
     with session.opened():
         if not session.done:
-            compiled = session.runtime.compiles(session.run.steps, session.run.nets)
+            compiled = session.compiles
             with session.training(compiled):
-                if compiled:
+                if compiled and not session.run.compiled:
                     session.run.compile()
                 with told_when_stopped(session.run):
                     session.trainer.fit(session.run, session.validation, session.monitor)
@@ -104,7 +102,6 @@ class Session:
         self.data_hash = data_hash
         self.draw = draw
         self.folder = Folder(config["run_dir"])
-        self._drawn = torch.get_rng_state()  # after the model's weights; an adversary's are drawn next
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -161,6 +158,12 @@ class Session:
         """Whether there is nothing left to train."""
         return self.trainer.done(self.run)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if told to."""
+        timed = self.trainer.max_seconds is not None
+        return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
+
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
         best = checkpoint.find(self.folder.checkpoints / "best")
@@ -175,7 +178,6 @@ class Session:
         latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
         origin = self.config["init_from"] if latest is None else None
         weights = Saved(origin).weights() if origin else None
-        torch.set_rng_state(self._drawn)  # in a batch other members' models have been drawn since
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
@@ -202,6 +204,8 @@ class Session:
                 raise UserError(
                     f"{path}: stopped early at step {self.run.step}; a larger budget changes nothing"
                 )
+        if self.trainer.max_seconds is not None and self.compiles:
+            self.run.compile()  # so that the rehearsal builds the graphs, and its seconds count
         steps = self.trainer.budget(self.run, self.validation)
         if steps < (noted or 0):
             raise UserError(
