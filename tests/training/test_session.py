@@ -50,7 +50,7 @@ def session(
     """One command's worth of training; `keys` are more of its configuration."""
     trainer = trainer or small.trainer()
     config = {"seed": 0, "run_dir": str(folder), "init_from": None, "model": {"width": 32}}
-    config["trainer"] = {"max_steps": trainer.max_steps, "keep": trainer.keep}
+    config["trainer"] = {key: getattr(trainer, key) for key in ("max_steps", "keep", "checkpoint_every")}
     torch.manual_seed(0)
     model = realnvp(DATA.spec, layers=2, width=32)
     return carry_out(Session(config | keys, model, DATA, trainer, small.RUNTIME, show, data_hash))
@@ -104,7 +104,7 @@ def test_what_a_run_was_made_of_is_saved(tmp_path):
 
 
 def test_the_scores_are_those_of_the_best_checkpoint(tmp_path):
-    outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.3))  # so high that it gets worse again
+    outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.5))  # so high that it gets worse again
     scores = [float(row["val_nll"]) for row in read(tmp_path / "metrics.csv") if row["val_nll"]]
     assert min(scores) < scores[-1]
     assert outcome.scores["val_nll"] == pytest.approx(min(scores), abs=1e-6)
@@ -211,6 +211,22 @@ def test_what_makes_no_difference_is_free(tmp_path):
         tmp_path, small.trainer(max_steps=60, keep=3), runtime={"device": "cuda"}, trusted_packages=["mine"]
     )
     assert record(tmp_path)["step"] == 60
+
+
+def test_checkpoints_may_be_written_more_often_and_no_bit_depends_on_it(tmp_path):
+    session(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        session(tmp_path / "run", at_step(small.trainer(), 25, stop))
+    with pytest.raises(Stopped):
+        session(tmp_path / "run", at_step(small.trainer(checkpoint_every=3), 35, stop))
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints" / "last").name == "00000033"
+    session(tmp_path / "run", small.trainer(checkpoint_every=7))
+    for kind in ("last", "best"):
+        ours, theirs = (checkpoint.find(tmp_path / run / "checkpoints" / kind) for run in ("run", "whole"))
+        assert ours.path.name == theirs.path.name
+        assert ours.content.state == theirs.content.state
+        for name, tensors in theirs.content.tensors.items():
+            assert all(torch.equal(ours.content.tensors[name][key], value) for key, value in tensors.items())
 
 
 def test_weights_that_cannot_be_had_leave_the_folder_free(tmp_path):
