@@ -55,10 +55,6 @@ class Player:
         self.sound = torch.ones((), dtype=torch.bool, device=self.weights.device)
         self.good = torch.zeros((), dtype=torch.long, device=self.weights.device)
 
-    def step(self, loss: Tensor, rate: float = 1.0) -> None:
-        """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate."""
-        self.descend(self.backward(loss), rate)
-
     def backward(self, loss: Tensor) -> Checked:
         """The gradient of loss ()."""
         self.gradient.zero_()
@@ -66,7 +62,7 @@ class Player:
         return checked(self.gradient, loss, self.sound, self.longest)
 
     def descend(self, slope: Checked, rate: float = 1.0) -> None:
-        """Let the optimizer move along a gradient.
+        """Let the optimizer move along a gradient, at `rate` times its learning rate.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
         `good` counts no further. Nothing here waits for the device.
@@ -94,7 +90,7 @@ class Player:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Meanwhile the net bears its average weights, if it keeps any, and nothing is dropped out of it."""
+        """Meanwhile the net bears its average weights, if it keeps any, and dropout is off."""
         weights = self.weights.detach()
         live = weights.clone()
         if self.ema is not None:
