@@ -112,7 +112,7 @@ def test_a_budget_in_seconds_holds_the_compiling(tmp_path, monkeypatch):
     monkeypatch.setattr("flows.training.trainer.time", SimpleNamespace(perf_counter=look))
     monkeypatch.setattr("flows.training.run.compile_step", compile_step)
     monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
-    assert steps(20, "true") == pytest.approx(steps(5, "false"), rel=0.1)
+    assert 1 < steps(20, "true") < steps(20, "false") / 3
     with pytest.raises(UserError, match=r"trainer\.max_seconds=10: compiling alone took longer"):
         steps(10, "true")
 
