@@ -36,6 +36,7 @@ def prepare(config: dict[str, Any], datasets: dict[str, Dataset] | None = None) 
     from flows.config import build
     from flows.evaluation import figures
     from flows.training.fingerprint import fingerprint
+    from flows.training.seeds import seed_of
     from flows.training.session import Session
 
     trusted = config["trusted_packages"]
@@ -44,7 +45,7 @@ def prepare(config: dict[str, Any], datasets: dict[str, Dataset] | None = None) 
     described, known = repr(config["dataset"]), {} if datasets is None else datasets
     dataset = known.get(described) or build(config["dataset"], "dataset", trusted=trusted)
     known[described] = dataset
-    torch.manual_seed(config["seed"])  # for the first weights; all later randomness has generators of its own
+    torch.manual_seed(seed_of("weights", config["seed"]))  # later randomness has generators of its own
     return Session(
         config,
         build(config["model"], "model", trusted=trusted, spec=dataset.spec),

@@ -17,7 +17,7 @@ from copy import copy
 from datetime import datetime
 from pathlib import Path
 from signal import Signals
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, final
 
 import hydra
 from hydra._internal import hydra as internals
@@ -82,6 +82,7 @@ def entry(
     return decorate
 
 
+@final
 class _Program:
     """One call of a program."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_search_path import ConfigSearchPath
@@ -54,6 +54,7 @@ def check_flags(arguments: Namespace) -> None:
         )
 
 
+@final
 class Loader(ConfigLoaderImpl):
     """Hydra's loader, through which every composition passes, those of a sweep's jobs too.
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict, Union, get_args, get_o
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from flows.errors import UserError
-from flows.targets import admits, fields, locate, makes, target
+from flows.targets import Field, accepts, admits, fields, locate, makes, parameters, target
 from flows.types import Seed
 from flows.wording import choose, nearest, show, words
 
@@ -42,7 +42,6 @@ PARTS = (
     *("data", "torch.optim"),
 )
 MISSING = "???"
-_PARAMS = ("params",)  # what every optimizer is given
 
 
 class Experiment(TypedDict, total=False):
@@ -179,6 +178,8 @@ def _call(
         made = f"{thing.__name__} itself, for _partial_ is true" if later else words(makes(thing))
         raise UserError(f"{key}={name}: gives {made}; expected {words(hint)}")
     takes, open_ended = fields(thing)
+    if later:
+        given = _placed(hint, takes, f"{key}={name}")
     values = {k: value for k, value in node.items() if k not in ("_target_", "_partial_")}
     for k in values:
         if k in given:
@@ -188,7 +189,7 @@ def _call(
             drop = "" if nearest(str(k), free) else f"; where a file gives it, ~{where}.{k} drops it"
             raise UserError(f"{where}.{k}: no such key; {choose(str(k), free, 'keys', f'{where}.')}{drop}")
     for k, field in takes.items():
-        if field.required and not later and k not in values and k not in given:
+        if field.required and k not in values and k not in given and (given or not later):
             raise _missing(f"{where}.{k}", field.annotation)
     for k in given if not later else ():
         if k not in takes and not open_ended:
@@ -197,9 +198,22 @@ def _call(
         k: _value(value, takes[k].annotation if k in takes else Any, f"{where}.{k}", trusted)
         for k, value in values.items()
     }
-    if given == _PARAMS:
+    if name.startswith("torch.optim."):
         _try(thing, arguments, where)
     return _Call(where, thing, arguments, later)
+
+
+def _placed(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]:
+    """Names of what the program gives, by place, to something that it calls later."""
+    wanted = parameters(hint)
+    for (name, field), kind in zip(takes.items(), wanted, strict=False):
+        if not accepts(field.annotation, kind):
+            raise UserError(
+                f"{said}: is given {words(kind)} as {name}, which is to be {words(field.annotation)}"
+            )
+    if len(takes) < len(wanted):
+        raise UserError(f"{said}: has to take {' and '.join(map(words, wanted))}, which the program gives it")
+    return (*takes,)[: len(wanted)]
 
 
 def _try(optimizer: Any, arguments: Config, where: str) -> None:
@@ -210,8 +224,9 @@ def _try(optimizer: Any, arguments: Config, where: str) -> None:
     weights.grad = zeros(1)
     try:
         optimizer([weights], **arguments).step()
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise UserError(f"{where}: {error}") from error
+    except (ValueError, RuntimeError, TypeError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{where}: {reason or 'torch refuses these settings together'}") from error
 
 
 def _value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = None) -> Any:
@@ -221,8 +236,7 @@ def _value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = No
     if trusted is None or not _holds_node(value):
         return _typed(value, hint, where)
     if _is_node(value):
-        given = _PARAMS if str(value["_target_"]).startswith("torch.optim.") else ()
-        return _call(value, where, (*PARTS, *trusted), hint, trusted, given)
+        return _call(value, where, (*PARTS, *trusted), hint, trusted)
     make, inner = _inside(hint, type(value))
     if make is None:
         raise UserError(f"{where}={show(value)}: expected {words(hint)}")

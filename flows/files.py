@@ -13,7 +13,7 @@ from flows.errors import UserError
 
 @final
 class Unwritable(OSError):
-    """A disk that is full, read-only, gone or whatever it says: for its user, and no bug."""
+    """A disk that is full, read-only or gone: for its user, and no bug."""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def status(stop: KeyboardInterrupt) -> int:
-    """What a program leaves with that was stopped so, as shells count."""
+    """Exit status of a program that was stopped this way."""
     return 128 + (stop.sign if isinstance(stop, Stopped) else Signals.SIGINT)
 
 

@@ -107,12 +107,38 @@ def admits(hint: Any, thing: Any, partial: bool = False) -> bool:
         return admits(args[0], thing, partial)
     if _is_union(hint):
         return any(admits(arg, thing, partial) for arg in args)
-    if origin is Callable and partial:
-        return args[-1] is Any or admits(args[-1], thing)
+    if origin is Callable:  # never what the thing makes: a module can be called too, but with tensors
+        return partial and (args[-1] is Any or admits(args[-1], thing))
     made, wanted = makes(thing), origin or hint
     if partial or not isinstance(made, type) or not isinstance(wanted, type):
         return False
     return _has_methods(made, wanted) if getattr(wanted, "_is_protocol", False) else issubclass(made, wanted)
+
+
+def parameters(hint: Any) -> Sequence[Any]:
+    """What a callable so annotated is called with, by place; nothing where that isn't said.
+
+    >>> parameters(Callable[[int, str], Field] | None), parameters(Callable[..., Field])
+    ([<class 'int'>, <class 'str'>], ())
+    """
+    origin, args = get_origin(hint), get_args(hint)
+    if _is_union(hint):
+        return next((found for arg in args if (found := parameters(arg))), ())
+    return args[0] if origin is Callable and args[0] is not Ellipsis else ()
+
+
+def accepts(hint: Any, kind: Any) -> bool:
+    """Whether an argument so annotated may be given something of this kind, as far as classes tell.
+
+    >>> accepts(Sequence[int], tuple[int, ...]), accepts(int, tuple[int, ...])
+    (True, False)
+    """
+    if get_origin(hint) is Annotated:
+        return accepts(get_args(hint)[0], kind)
+    if _is_union(hint):
+        return any(accepts(arg, kind) for arg in get_args(hint))
+    takes, made = get_origin(hint) or hint, get_origin(kind) or kind
+    return takes is Any or not (isinstance(takes, type) and isinstance(made, type)) or issubclass(made, takes)
 
 
 def _within(name: str, rooms: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ MAY = {
     "models": {"core", "masks", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
     "masks": FLOOR,
-    "objectives": {"core", "masks", "transforms"} | FLOOR,
+    "objectives": {"core", "masks", "transforms", "nets"} | FLOOR,
     "training": {"core", "lattice", "objectives", "config"} | FLOOR,
     "sweeps": {"core", "objectives", "training", "config", "evaluation"} | FLOOR,  # pages of one look
     "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves

@@ -83,6 +83,19 @@ def other(spec: Spec) -> int:
 def bare() -> Sampler:
     return Noise(SPEC)
 
+class Own(nn.Module):
+    def __init__(self, where: Sequence[int], given: Any, slope: float = 1.0) -> None:
+        super().__init__()
+        self.where, self.given, self.slope = where, given, slope
+
+class Narrow(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+
+class Greedy(nn.Module):
+    def __init__(self, shape: tuple[int, ...], context: int | None, more: float) -> None:
+        super().__init__()
+
 def unreadable(spec: Spec, part: "Nowhere") -> Sampler:
     return Noise(spec)
 '''
@@ -222,6 +235,7 @@ def test_an_optimizer_waits_for_its_parameters():
         ("betas", [0.9], "trainer.optimizer.betas=[0.9]: expected [float, float]"),
         ("betas", [0.9, 1.0], "trainer.optimizer: Invalid beta parameter at index 1: 1.0"),
         ("lr", -1, "trainer.optimizer: Invalid learning rate: -1"),
+        ("capturable", True, "trainer.optimizer: If capturable=True, params and state_steps must be on"),
         ("wieght_decay", 0.1, "did you mean trainer.optimizer.weight_decay?"),
         ("params", [1], "trainer.optimizer.params: given by the program"),
         ("_partial_", False, "gives AdamW; expected a _target_ with _partial_: true that makes Optimizer"),
@@ -232,6 +246,42 @@ def test_an_optimizer_waits_for_its_parameters():
 )
 def test_a_wrong_optimizer_is_named(key, value, says):
     assert says in refusal(TRAINER | {"optimizer": ADAMW | {key: value}}, "trainer")
+
+
+CRITIC = {"_target_": "flows.objectives.critic.critic", "_partial_": True}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("width", -1, "critic.width=-1: expected int >= 1"),
+        ("width", 0, "critic.width=0: expected int >= 1"),
+        ("depth", -3, "critic.depth=-3: expected int >= 0"),
+        ("padding", "mirror", "critic.padding='mirror': expected zeros or circular or replicate"),
+        ("shape", [2], "critic.shape: given by the program; leave it out"),
+        ("context", 3, "critic.context: given by the program; leave it out"),
+        ("_partial_", False, "gives Critic; expected a _target_ with _partial_: true that makes Module"),
+        ("_target_", "flows.nets.mlp.MLP", "MLP: is given a list of int as inputs, which is to be int"),
+        ("_target_", "flows.nets.conv.Reduce", "Reduce: is given a list of int as inputs"),
+        (
+            "_target_",
+            "mine_house.models.Narrow",
+            "has to take a list of int and int, which the program gives",
+        ),
+        ("_target_", "mine_house.models.Greedy", "critic.more: missing value"),
+    ],
+)
+def test_a_wrong_critic_is_named(mine, key, value, says):
+    objective = {"_target_": "flows.objectives.wgan_gp.WGANGP", "critic": CRITIC | {key: value}}
+    said = refusal(TRAINER | {"objective": objective}, "trainer", trusted=[mine])
+    assert f"trainer.objective.{says}" in said or says in said
+
+
+def test_a_critic_of_ones_own_is_given_its_shape_by_place(mine):
+    own = {"_target_": "mine_house.models.Own", "_partial_": True, "slope": 2.0}
+    objective = {"_target_": "flows.objectives.wgan_gp.WGANGP", "critic": own}
+    made = build(TRAINER | {"objective": objective}, "trainer", trusted=[mine]).objective.critic((2,), 0)
+    assert (made.where, made.given, made.slope) == ((2,), 0, 2.0)
 
 
 def test_a_part_must_be_of_its_parameters_kind():

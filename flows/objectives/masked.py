@@ -35,28 +35,26 @@ class Masked(Objective):
 
     def __init__(self, weights: Mapping[str, PositiveFloat] | None = None) -> None:
         self.weights = weights or {}
-        self._factors = torch.ones(())
+        self._extra: dict[int, float] = {}  # what a feature's term counts beyond once, by its place
 
     def players(self, model: Sampler, spec: Spec, examples: Batch) -> dict[str, nn.Module]:
         for name in self.weights:
             if name not in spec.names:
                 key = "trainer.objective.weights."
                 raise UserError(f"{key}{name}: no such feature; {choose(name, spec.names, 'features', key)}")
-        if self.weights:
-            self._factors = torch.tensor([self.weights.get(name, 1.0) for name in spec.names])
+        self._extra = {spec.names.index(name): weight - 1 for name, weight in self.weights.items()}
         return {"model": model}
 
     def noise(self, player: str, nets: Nets, batch: Batch, generator: torch.Generator) -> Noise:
-        if self._factors.device != batch.x.device:  # once; in the loss it would wait for the device each time
-            self._factors = self._factors.to(batch.x)
         rank = torch.rand(batch.x.shape, generator=generator, device=batch.x.device)
         return {"given": rank.unsqueeze(-2) < rank.unsqueeze(-1)}
 
     def loss(self, player: str, nets: Nets, batch: Batch, noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         model = cast("AnySubset", nets["model"])
         terms = -model.conditionals(batch.x, noise["given"], batch.context)
-        loss = (terms * self._factors).sum(-1).mean()
-        return loss, {"nll": terms.sum(-1).mean()}
+        nll = terms.sum(-1)
+        extra = sum(weight * terms[..., place] for place, weight in self._extra.items())
+        return (nll + extra).mean(), {"nll": nll.mean()}
 
     def validate(self, nets: Nets, batch: Batch, noise: Noise) -> dict[str, Tensor]:
         model = cast("AnySubset", nets["model"])

@@ -39,7 +39,7 @@ class WGANGP(Objective):
 
     def __init__(
         self,
-        critic: Callable[..., nn.Module],
+        critic: Callable[[tuple[int, ...], int], nn.Module],
         n_critic: PositiveInt = 5,
         penalty: NonNegativeFloat = 10.0,
         alpha: NonNegativeFloat = 100.0,

@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -20,6 +20,7 @@ from flows.files import read_bounded, sync_folder, write_through, writing
 Tensors = dict[str, Tensor]
 _PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
 _MANIFEST = 2**20  # most bytes
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may pass
 _NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
 
 
@@ -28,6 +29,18 @@ class Checkpoint(NamedTuple):
 
     tensors: dict[str, Tensors]
     state: dict[str, Any]
+
+
+class Found(NamedTuple):
+    """A whole checkpoint, where it lies and what it holds."""
+
+    path: Path
+    content: Checkpoint
+
+
+@final
+class Damaged(UserError):
+    """A checkpoint that was read and isn't what was written."""
 
 
 @writing()
@@ -70,7 +83,9 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
 def read(path: Path) -> Checkpoint:
     """Read a checkpoint, every file checked against its SHA-256.
 
-    Raises: UserError if a file is missing, differs from what was written, or can't be understood.
+    Raises:
+        Damaged if a file is missing, differs from what was written, or can't be understood.
+        UserError if it can't be read now, which says nothing of what is there.
     """
     try:
         written = read_bounded(path / "manifest.json", _MANIFEST)
@@ -84,27 +99,40 @@ def read(path: Path) -> Checkpoint:
         files = {name: (path / name).read_bytes() for name in digests}
         for name, data in files.items():
             if _digest(data) != digests[name]:
-                raise UserError(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
+                raise Damaged(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
         state = json.loads(files.pop("state.json"))
         if not isinstance(state, dict):
             raise ValueError("state.json holds no keys")
         return Checkpoint({Path(name).stem: load(data) for name, data in files.items()}, state)
-    except UserError:
+    except Damaged:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise UserError(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
+    except (*_ABSENT, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise Damaged(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
-def newest(folder: Path) -> Path | None:
-    """The newest checkpoint in a folder that is whole, or None."""
-    places = [*steps(folder), *(path for path in folder.glob(".*") if _PUT_ASIDE.fullmatch(path.name))]
-    for path in sorted(places, key=lambda path: (-step_of(path), path.name.startswith("."))):
-        try:
-            read(path)
-        except UserError:
-            continue
-        return path
+def find(folder: Path, until: int | None = None) -> Found | None:
+    """The newest checkpoint in a folder that is whole, or None; if `until` is given, none after that step.
+
+    Raises: UserError if one that may be whole can't be read.
+    """
+    aside = [path for path in _entries(folder) if _PUT_ASIDE.fullmatch(path.name)]
+    for path in sorted(
+        [*steps(folder), *aside], key=lambda path: (-step_of(path), path.name.startswith("."))
+    ):
+        if until is None or step_of(path) <= until:
+            try:
+                return Found(path, read(path))
+            except Damaged:
+                continue
     return None
+
+
+def newest(folder: Path, until: int | None = None) -> Path | None:
+    """Where what `find` finds lies."""
+    found = find(folder, until)
+    return None if found is None else found.path
 
 
 def drop_beyond(folder: Path, step: int) -> None:
@@ -116,8 +144,7 @@ def drop_beyond(folder: Path, step: int) -> None:
 
 def steps(folder: Path) -> Iterator[Path]:
     """Checkpoints of a folder, newest first."""
-    entries = folder.iterdir() if folder.is_dir() else ()
-    found = [path for path in entries if path.name.isascii() and path.name.isdecimal()]
+    found = [path for path in _entries(folder) if path.name.isascii() and path.name.isdecimal()]
     return iter(sorted(found, key=step_of, reverse=True))
 
 
@@ -129,6 +156,20 @@ def at(folder: Path, step: int) -> Path:
 def step_of(path: Path) -> int:
     """The step of a checkpoint, wherever it lies."""
     return int(path.name.strip(".").partition(".")[0])
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds: nothing, if it isn't there."""
+    try:
+        return [*folder.iterdir()]
+    except _ABSENT:
+        return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{error.filename or path}: can't be read ({error.strerror}); nothing was changed")
 
 
 def _aside(path: Path) -> Path:

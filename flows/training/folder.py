@@ -18,7 +18,10 @@ from flows.wording import show
 
 _LOCK = ".lock"
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
-_FREE = ("run_dir", "logger.", "runtime.device", "runtime.compile", "trainer.keep", "trusted_packages")
+_FREE = (
+    *("run_dir", "logger.", "runtime.device", "runtime.compile", "trusted_packages"),
+    *("trainer.keep", "trainer.checkpoint_every"),
+)
 _KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of what is relied on
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
@@ -38,7 +41,7 @@ class Folder:
     def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
         """See whether this configuration may run here: a new run, or the same one carried on.
 
-        A larger budget, another logger and another device are allowed, and to compile or not.
+        A larger budget, another logger, another device and more checkpoints are allowed, and to compile.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming every difference, or if something in there leads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from torch import Tensor, nn
 from torch.func import functional_call, grad
@@ -84,6 +84,7 @@ def state(players: Mapping[str, Player]) -> State:
     )
 
 
+@final
 class _Loss(nn.Module):
     """An objective and its nets as one module, whose tensors `functional_call` can replace."""
 

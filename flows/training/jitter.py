@@ -15,13 +15,14 @@ from flows.core import Batch, Spec
 class Jitter:
     """Gaussian noise in proportion to each feature's standard deviation, turned back at a support's ends.
 
-    A density trained on it comes to that of the data blurred as much, and so does no better by narrowing in
-    on single examples.
+    A density trained on it comes to that of the data blurred as much, and so gains nothing by spiking at
+    single examples.
 
     Args:
         scale: Standard deviation of the noise, in those of the features.
         batch: Examples whose standard deviations count (N, *shape).
         spec: Names the ends.
+        device: Where what it is called with lies.
 
     References: Rothfuss et al. 2019, Noise regularization for conditional density estimation,
         arXiv:1907.08982.

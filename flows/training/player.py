@@ -28,6 +28,10 @@ class Player:
         optimizer: Builds the optimizer of a list of parameters.
         clip_norm: Largest norm of the gradient, longer ones are scaled down; None to leave them.
         ema: Decay of the exponential moving average of the weights; None to keep none.
+        lr: Learning rate in the place of the optimizer's own; None to leave that.
+
+    References: Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging, SIAM Journal
+        on Control and Optimization 30(4).
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Player:
         optimizer: Callable[[list[nn.Parameter]], Optimizer],
         clip_norm: float | None = None,
         ema: float | None = None,
+        lr: float | None = None,
     ) -> None:
         self.net = net
         self.clip_norm = clip_norm
@@ -43,16 +48,12 @@ class Player:
         self.weights, self.gradient = _flatten(net)
         self.average = self.weights.detach().clone()
         self.optimizer = optimizer([self.weights])
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
         self.longest = self.weights.new_tensor(torch.inf if clip_norm is None else clip_norm)
         self.sound = torch.ones((), dtype=torch.bool, device=self.weights.device)
         self.good = torch.zeros((), dtype=torch.long, device=self.weights.device)
-
-    def step(self, loss: Tensor, rate: float = 1.0) -> None:
-        """Descend along the gradient of loss (), at `rate` times the optimizer's learning rate."""
-        self.descend(self.backward(loss), rate)
 
     def backward(self, loss: Tensor) -> Checked:
         """The gradient of loss ()."""
@@ -61,7 +62,7 @@ class Player:
         return checked(self.gradient, loss, self.sound, self.longest)
 
     def descend(self, slope: Checked, rate: float = 1.0) -> None:
-        """Let the optimizer move along a gradient.
+        """Let the optimizer move along a gradient, at `rate` times its learning rate.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
         `good` counts no further. Nothing here waits for the device.
@@ -89,7 +90,7 @@ class Player:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Meanwhile the net bears its average weights, if it keeps any, and nothing is dropped out of it."""
+        """Meanwhile the net bears its average weights, if it keeps any, and dropout is off."""
         weights = self.weights.detach()
         live = weights.clone()
         if self.ema is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, final
+from weakref import WeakSet
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode  # torch has no public place for it
@@ -12,24 +13,25 @@ from torch.utils._pytree import tree_leaves
 
 from flows.errors import UserError
 
-_WIDEST = 8  # bytes of a number
-_LEAST = 2**10  # bytes that a tensor, and the module it is made for, take besides
+LEAST = 2**10
+"""Bytes that a tensor, and the module it is made for, take at least."""
 
 
 @final
 class Ration(TorchDispatchMode):
-    """Meanwhile no more tensors are made than this many bytes hold, those that are let go of counted too.
+    """Meanwhile tensors that are there at once hold no more than this many bytes.
 
     What is asked for by its size is refused before it is made, so that a configuration that nobody vouches
     for can't fill the memory; what follows from other tensors, right after.
 
     Args:
-        most: Bytes.
+        most: Bytes, of which every tensor that is no view takes `LEAST` or more.
 
     Raises: UserError inside, as soon as it is more.
 
     >>> with Ration(2000):
     ...     _ = torch.zeros(100)
+    ...     _ = torch.zeros(100)  # in the place of the first
     ...     _ = torch.zeros(100, 100)
     Traceback (most recent call last):
     flows.errors.UserError: model: would be larger than the weights that were saved; its configuration is \
@@ -38,24 +40,33 @@ another's
 
     def __init__(self, most: int) -> None:
         super().__init__()
+        self.most = most
+        self.made: WeakSet[torch.UntypedStorage] = WeakSet()  # leave by themselves when they are let go of
         self.left = most
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         size = args[0] if args and isinstance(args[0], list | tuple) else ()
-        if all(isinstance(side, int) for side in size) and math.prod(size) > max(self.left, _WIDEST):
-            self._refuse()
+        if size and all(isinstance(side, int) for side in size):
+            self._see_to(math.prod(size))
         made = func(*args, **(kwargs or {}))
-        if func._schema.name.endswith("_"):  # in its place
-            return made
-        tensors = [leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
-        self.left -= sum(max(_LEAST, tensor.nbytes) for tensor in tensors)
-        if self.left < 0:
-            self._refuse()
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, torch.Tensor) and leaf.untyped_storage() not in self.made:
+                self.made.add(leaf.untyped_storage())
+                self.left -= _bytes(leaf.untyped_storage())
+        self._see_to(0)
         return made
 
-    def _refuse(self) -> None:
-        raise UserError(
-            "model: would be larger than the weights that were saved; its configuration is another's"
-        )
+    def _see_to(self, needed: int) -> None:
+        """See that so many bytes are left."""
+        if needed > self.left:  # only then count anew: `left` knows nothing of what was let go of
+            self.left = self.most - sum(map(_bytes, self.made))
+        if needed > self.left:
+            raise UserError(
+                "model: would be larger than the weights that were saved; its configuration is another's"
+            )
+
+
+def _bytes(storage: torch.UntypedStorage) -> int:
+    return max(LEAST, storage.nbytes())

@@ -15,7 +15,7 @@ from flows.objectives import Objective
 from flows.objectives.objective import Noise
 from flows.training.checkpoint import Checkpoint
 from flows.training.compiling import compile_step
-from flows.training.gradient import Gradient, gradient, state
+from flows.training.gradient import Gradient, State, gradient, state
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
@@ -66,6 +66,7 @@ class Run:
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
         self.compiled: dict[str, Gradient] = {}
+        self._tensors: State | None = None  # what compiled gradients are functions of
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -96,7 +97,7 @@ class Run:
 
     def backward(self, batch: Batch, noise: Noise) -> tuple[Checked, Mapping[str, Tensor]]:
         """The gradient of the player whose turn it is, and what it logs."""
-        if self.compiled:
+        if self._tensors is not None:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
             return self.compiled[self.player](self._tensors, given, noise)
         loss, logs = self.objective.loss(self.player, self.nets, batch, noise)

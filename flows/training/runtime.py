@@ -24,7 +24,7 @@ class Runtime:
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
         compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
-            known of convolutions; a batch's is compiled only by True.
+            known of convolutions; a batch's, and within a budget in seconds, only by True.
 
     Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """

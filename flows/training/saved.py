@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, TypedDict, cast, final, get_type_hints
@@ -17,14 +18,18 @@ from flows.core import Density, Spec
 from flows.errors import UserError
 from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import newest, read, step_of, steps
+from flows.training.checkpoint import find, step_of, steps
 from flows.training.player import fill, within
-from flows.training.ration import Ration
+from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
+from flows.training.thinned import NUMBERS
 from flows.training.written import mapping
+from flows.wording import choose
 
+KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
-_TIMES, _SPARE = 4, 2**22  # what building may take: so many times the saved weights, and so many bytes
+# bytes that building may take: for each that was saved, for each number of an example, and besides
+_TIMES, _CELL, _SPARE = 4, 32, 2**22
 
 
 class _Config(TypedDict):
@@ -75,29 +80,44 @@ class Saved:
         Raises: UserError if there is no whole checkpoint or its weights don't fit the model.
         """
         weights = self.weights(checkpoint)
-        size = sum(value.nbytes for value in weights.values())
-        with Ration(_SPARE + _TIMES * size):
+        with Ration(self._ration(weights)):
             model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
         fill(model, weights)
         return cast("Density", model.eval().requires_grad_(False))
+
+    def _ration(self, weights: dict[str, Tensor]) -> int:
+        """Bytes that a model of these weights may take while it is built; fields' has masks of their size."""
+        size = sum(max(LEAST, value.nbytes) for value in weights.values())
+        numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
+        return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
 
     def weights(self, kind: str = "best") -> dict[str, Tensor]:
         """The averaged weights of the newest whole checkpoint of that kind, by name.
 
         Says so on stderr if there is a newer one that is damaged.
 
-        Raises: UserError if there is none, or its weights are of a precision that no run computes in.
+        Raises: UserError if there is no such kind, or none of it, or its weights are of a precision that no
+            run computes in.
         """
+        if kind not in KINDS:
+            raise UserError(f"checkpoint={kind}: no such checkpoint; {choose(kind, KINDS, 'checkpoints')}")
         folder = self.path / "checkpoints" / kind
-        found = newest(folder)
+        found = find(folder)
         if found is None:
-            raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}")
-        damaged = [path for path in steps(folder) if step_of(path) > step_of(found)]
+            raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}{self._other(kind)}")
+        step = step_of(found.path)
+        damaged = [path for path in steps(folder) if step_of(path) > step]
         if damaged:
-            print(f"{damaged[0]}: damaged; taking that of step {step_of(found)}", file=sys.stderr)
-        weights = within(read(found).tensors["model"], "average.")
-        _check_precision(weights, found)
+            print(f"{damaged[0]}: damaged; taking that of step {step}", file=sys.stderr)
+        weights = within(found.content.tensors["model"], "average.")
+        _check_precision(weights, found.path)
         return weights
+
+    def _other(self, kind: str) -> str:
+        """What there is of the other kind, for who has looked in vain."""
+        other = next(each for each in KINDS if each != kind)
+        found = find(self.path / "checkpoints" / other)
+        return "" if found is None else f"; checkpoint={other} has that of step {step_of(found.path)}"
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Rows of metrics.csv, none if it isn't there; None where a metric wasn't measured.

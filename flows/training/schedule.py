@@ -15,6 +15,9 @@ class Schedule(NamedTuple):
         decay: "cosine" or "constant".
         warmup: Steps until the full rate.
 
+    References: Loshchilov and Hutter 2017, SGDR: stochastic gradient descent with warm restarts,
+        arXiv:1608.03983.
+
     >>> [round(Schedule("cosine", 2)(step, 6), 2) for step in range(6)]
     [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
     """

@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, final
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, check
 from flows.training import checkpoint
+from flows.training.checkpoint import Found
 from flows.training.describe import describe
 from flows.training.facts import facts
 from flows.training.folder import Folder
@@ -32,9 +32,9 @@ def carry_out(session: Session) -> Outcome:
     """
     with session.opened():
         if not session.done:
-            compiled = session.runtime.compiles(session.run.steps, session.run.nets)
+            compiled = session.compiles
             with session.training(compiled):
-                if compiled:
+                if compiled and not session.run.compiled:
                     session.run.compile()
                 with told_when_stopped(session.run):
                     session.trainer.fit(session.run, session.validation, session.monitor)
@@ -47,9 +47,20 @@ def told_when_stopped(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        where = f"step {run.step}" + (", saved" if isinstance(stop, Stopped) else "")
-        print(f"stopped at {where}; the same command carries on", file=sys.stderr)
+        print(f"stopped at step {run.step}{_kept(run, stop)}", file=sys.stderr)
         raise
+
+
+def _kept(run: Run, stop: KeyboardInterrupt) -> str:
+    """What is left of a run that was stopped, and what its command will do."""
+    if run.step == 0:
+        return "; the same command begins anew"
+    if not isinstance(stop, Stopped):
+        return "; the same command carries on"
+    bad = run.diverged_at()
+    if bad is not None:
+        return f", not saved, for it became non-finite at step {bad + 1}; lower trainer.optimizer.lr"
+    return ", saved; the same command carries on"
 
 
 @final
@@ -147,18 +158,24 @@ class Session:
         """Whether there is nothing left to train."""
         return self.trainer.done(self.run)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if told to."""
+        timed = self.trainer.max_seconds is not None
+        return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
+
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
-        best = checkpoint.newest(self.folder.checkpoints / "best")
+        best = checkpoint.find(self.folder.checkpoints / "best")
         if best is not None:
-            self.run.players["model"].restore(checkpoint.read(best).tensors["model"])
+            self.run.players["model"].restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
         return Outcome(self.folder.path, self.run.step, scores, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
         """The run where its folder says that it stands."""
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
-        latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
+        latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
         origin = self.config["init_from"] if latest is None else None
         weights = Saved(origin).weights() if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
@@ -168,9 +185,9 @@ class Session:
         damaged = [path for path in checkpoint.steps(last) if checkpoint.step_of(path) > run.step]
         if damaged:
             print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
+        _mend_best(run, self.folder)  # first, for it reads: what can't be read must stop us before we delete
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
-        _mend_best(run, self.folder)
         return run, validation
 
     def _budget(self, extended: bool) -> int:
@@ -187,6 +204,8 @@ class Session:
                 raise UserError(
                     f"{path}: stopped early at step {self.run.step}; a larger budget changes nothing"
                 )
+        if self.trainer.max_seconds is not None and self.compiles:
+            self.run.compile()  # so that the rehearsal builds the graphs, and its seconds count
         steps = self.trainer.budget(self.run, self.validation)
         if steps < (noted or 0):
             raise UserError(
@@ -203,18 +222,18 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Path) -> None:
+def _restore(run: Run, latest: Found) -> None:
     try:
-        run.restore(checkpoint.read(latest))
+        run.restore(latest.content)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{latest}: doesn't fit this run ({reason}); give a new run_dir") from error
+        raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
     """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
     best = folder.checkpoints / "best"
-    if run.best.step == 0 or checkpoint.newest(best) == checkpoint.at(best, run.best.step):
+    if run.best.step == 0 or checkpoint.newest(best, run.step) == checkpoint.at(best, run.best.step):
         return
     if run.best.step == run.step:
         checkpoint.write(best, run.step, run.state())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Literal, final
 
@@ -25,6 +24,7 @@ from flows.training.player import Player, fill
 from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.schedule import Decay, Schedule
+from flows.training.seeds import seed_of
 from flows.training.stream import Stream
 from flows.training.thinned import thinned
 from flows.training.validation import Validation
@@ -45,7 +45,8 @@ class Trainer:
         batch_size: Examples a turn.
         max_steps: Budget in steps; null for none.
         max_epochs: Budget in epochs; null for none.
-        max_seconds: Budget in seconds, turned into steps by a rehearsal before the first; null for none.
+        max_seconds: Budget in seconds, turned into steps by a rehearsal before the first, compiling
+            included; null for none.
         warmup: Steps over which the learning rate rises.
         decay: How it falls then: "cosine", to zero at the budget's end, or "constant".
         clip_norm: Largest norm of a gradient; null for any.
@@ -63,7 +64,7 @@ class Trainer:
     def __init__(
         self,
         objective: Objective,
-        optimizer: Callable[..., Optimizer],
+        optimizer: Callable[[list[nn.Parameter]], Optimizer],
         batch_size: PositiveInt = 256,
         max_steps: PositiveInt | None = None,
         max_epochs: PositiveInt | None = None,
@@ -121,10 +122,11 @@ class Trainer:
         else:
             fill(model, weights)
             model.to(runtime.dtype)
+        torch.manual_seed(seed_of("players", seed))  # in a batch, other members' models were drawn since ours
         nets = self.objective.players(model, dataset.spec, examples)
         players = self._players({name: net.to(runtime.device) for name, net in nets.items()})
-        order = torch.Generator().manual_seed(seed)
-        noise = torch.Generator(runtime.device).manual_seed(seed + 1)
+        order = torch.Generator().manual_seed(seed_of("order", seed))
+        noise = torch.Generator(runtime.device).manual_seed(seed_of("noise", seed))
         stream = Stream(source.to(runtime.device, runtime.dtype), self.batch_size, order)
         jitter = Jitter(self.jitter, examples, dataset.spec, runtime.device) if self.jitter else None
         return Run(self.objective, players, stream, noise, dataset.spec, jitter)
@@ -137,12 +139,15 @@ class Trainer:
         players = {}
         for name, net in nets.items():
             own = self.players.get(name, {})
-            optimizer = partial(self.optimizer, lr=own["lr"]) if "lr" in own else self.optimizer
-            players[name] = Player(net, optimizer, own.get("clip_norm", self.clip_norm), self.ema)
+            clip_norm = own.get("clip_norm", self.clip_norm)
+            players[name] = Player(net, self.optimizer, clip_norm, self.ema, own.get("lr"))
         return players
 
     def budget(self, run: Run, validation: Validation) -> int:
-        """Steps until the first limit."""
+        """Steps until the first limit.
+
+        Raises: UserError if a budget in seconds is used up by compiling.
+        """
         limits = [self.max_steps]
         if self.max_epochs is not None:
             limits.append(max(1, self.max_epochs * self.epoch(run) // len(self.objective.cycle)))
@@ -150,6 +155,11 @@ class Trainer:
             begin = time.perf_counter()
             step = self._rehearse(run, validation, min(0.5, 0.05 * self.max_seconds))
             left = self.max_seconds - (time.perf_counter() - begin)
+            if left <= 0 and run.compiled:
+                raise UserError(
+                    f"trainer.max_seconds={self.max_seconds:g}: compiling alone took longer; "
+                    "give more, or runtime.compile=false"
+                )
             limits.append(max(1, int(_STEPPING * left / step)))
         return min(limit for limit in limits if limit is not None)
 
@@ -256,7 +266,7 @@ def _examples(source: Source, spec: Spec, dtype: torch.dtype, seed: int) -> Batc
     """All examples, or as many as are enough to fit units to; spread over a lattice's cells if on one."""
     source = source.to(torch.device("cpu"), dtype)
     batch = source.take(thinned(len(source), spec))
-    return batch._replace(x=dequantise(batch.x, spec, torch.Generator().manual_seed(seed)))
+    return batch._replace(x=dequantise(batch.x, spec, torch.Generator().manual_seed(seed_of("units", seed))))
 
 
 def _stop_if_diverged(run: Run, folder: Path) -> None:
@@ -264,8 +274,8 @@ def _stop_if_diverged(run: Run, folder: Path) -> None:
     if at is None:
         return
     good = checkpoint.newest(folder / "last")
+    left = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
     raise UserError(
-        f"the loss or its gradient became non-finite at step {at + 1}; the weights before it are safe, "
-        f"the last good checkpoint is {good or 'none: it came before the first'}; "
+        f"the loss or its gradient became non-finite at step {at + 1}; {left}; "
         "try a lower trainer.optimizer.lr or trainer.clip_norm"
     )

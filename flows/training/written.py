@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import yaml
 
@@ -15,6 +15,7 @@ from flows.files import read_bounded
 YAML, JSON = 2**20, 2**26  # most bytes; a mask of cells makes the second long
 
 
+@final
 class _Reader(yaml.SafeLoader):
     """Takes no alias: a few of them, one inside the other, unfold to more than any memory holds."""
 
@@ -24,6 +25,7 @@ class _Reader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+@final
 class _Writer(yaml.SafeDumper):
     """Writes twice what is there twice, since aliases aren't read."""
 

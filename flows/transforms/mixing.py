@@ -59,7 +59,8 @@ class Mixing(Transform):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         lower, upper = self._triangles()
-        solved = torch.linalg.solve_triangular(lower, torch.eye(len(lower)).to(lower), upper=False)
+        unit = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+        solved = torch.linalg.solve_triangular(lower, unit, upper=False)
         solved = torch.linalg.solve_triangular(upper, solved, upper=True)
         return self._mix(self.start.T @ solved, z), self._ladj(z, -1)
 

@@ -53,8 +53,8 @@ def tensors(run: Path, step: int = 30) -> dict[str, torch.Tensor]:
     return {f"{part}.{name}": value for part, own in parts.items() for name, value in own.items()}
 
 
-def agree(ours: Path, theirs: Path, rtol: float = 0.0) -> None:
-    mine, yours = tensors(ours), tensors(theirs)
+def agree(ours: Path, theirs: Path, rtol: float = 0.0, step: int = 30) -> None:
+    mine, yours = tensors(ours, step), tensors(theirs, step)
     assert mine.keys() == yours.keys()
     for name, value in mine.items():
         torch.testing.assert_close(value, yours[name], rtol=rtol, atol=rtol, msg=name)
@@ -73,6 +73,16 @@ def test_runs_are_those_that_they_would_be_alone(tmp_path, size):
             assert mine.keys() == yours.keys()
             assert float(mine["nll"]) == pytest.approx(float(yours["nll"]), rel=1e-9)
         assert Saved(ours).weights().keys() == Saved(theirs).weights().keys()
+
+
+def test_an_adversary_too_is_the_one_that_it_would_be_alone(tmp_path):
+    own = ("trainer=wgan_gp", "trainer.objective.critic.width=8", "trainer.max_steps=3")
+    own = (*own, "trainer.objective.n_critic=2", "+trainer.players.critic.lr=0.01")
+    members = [(*own, f"seed={seed}") for seed in range(2)]
+    alone(tmp_path / "a", *members)
+    assert together(tmp_path / "b", *members) == [None] * 2
+    for number in range(2):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
 
 
 def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, monkeypatch):

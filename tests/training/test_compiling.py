@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import composed
 import pytest
@@ -81,3 +82,52 @@ def test_a_run_is_told_and_says_whether_it_was_compiled(tmp_path, monkeypatch):
         assert len(asked) == (answer == "true")
     last = [read(tmp_path / answer / "metrics.csv")[-1] for answer in ("false", "true")]
     assert float(last[0]["nll"]) == pytest.approx(float(last[1]["nll"]), rel=1e-5)
+
+
+def test_a_budget_in_seconds_holds_the_compiling(tmp_path, monkeypatch):
+    """By a clock on which compiling takes 15 seconds and a look at it a tenth."""
+    now = [0.0]
+
+    def look() -> float:
+        now[0] += 0.1
+        return now[0]
+
+    def compile_step(function, nets):
+        waiting = [15.0]
+
+        def call(*given):
+            now[0] += waiting.pop() if waiting else 0.0
+            return function(*given)
+
+        return call
+
+    def steps(seconds: int, compiled: str) -> int:
+        budget = ("trainer.max_steps=null", f"trainer.max_seconds={seconds}", f"runtime.compile={compiled}")
+        session = composed.session(
+            *budget, f"run_dir={tmp_path}", "runtime=cpu", "logger=csv", "model.width=8"
+        )
+        with session.opened():
+            return session.run.steps
+
+    monkeypatch.setattr("flows.training.trainer.time", SimpleNamespace(perf_counter=look))
+    monkeypatch.setattr("flows.training.run.compile_step", compile_step)
+    monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
+    assert 1 < steps(20, "true") < steps(20, "false") / 3
+    with pytest.raises(UserError, match=r"trainer\.max_seconds=10: compiling alone took longer"):
+        steps(10, "true")
+
+
+def test_with_a_budget_in_seconds_auto_compiles_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
+    often = [
+        f"run_dir={tmp_path}",
+        f"trainer.max_steps={10**6}",
+        "runtime=cpu",
+        "model.width=8",
+        "logger=csv",
+    ]
+    for more, answer in ([], True), (["trainer.max_seconds=0.5"], False):
+        session = composed.session(*often, *more)
+        with session.opened():
+            session.run.steps = 10**6
+            assert session.compiles is answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ import yaml
 import zoo
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+import flows
+from flows import signals
 from flows.errors import UserError
 from flows.models.realnvp import realnvp
 from flows.training import checkpoint, facts
@@ -46,7 +50,7 @@ def session(
     """One command's worth of training; `keys` are more of its configuration."""
     trainer = trainer or small.trainer()
     config = {"seed": 0, "run_dir": str(folder), "init_from": None, "model": {"width": 32}}
-    config["trainer"] = {"max_steps": trainer.max_steps, "keep": trainer.keep}
+    config["trainer"] = {key: getattr(trainer, key) for key in ("max_steps", "keep", "checkpoint_every")}
     torch.manual_seed(0)
     model = realnvp(DATA.spec, layers=2, width=32)
     return carry_out(Session(config | keys, model, DATA, trainer, small.RUNTIME, show, data_hash))
@@ -100,7 +104,7 @@ def test_what_a_run_was_made_of_is_saved(tmp_path):
 
 
 def test_the_scores_are_those_of_the_best_checkpoint(tmp_path):
-    outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.3))  # so high that it gets worse again
+    outcome = session(tmp_path, small.trainer(max_steps=60, lr=0.5))  # so high that it gets worse again
     scores = [float(row["val_nll"]) for row in read(tmp_path / "metrics.csv") if row["val_nll"]]
     assert min(scores) < scores[-1]
     assert outcome.scores["val_nll"] == pytest.approx(min(scores), abs=1e-6)
@@ -207,6 +211,22 @@ def test_what_makes_no_difference_is_free(tmp_path):
         tmp_path, small.trainer(max_steps=60, keep=3), runtime={"device": "cuda"}, trusted_packages=["mine"]
     )
     assert record(tmp_path)["step"] == 60
+
+
+def test_checkpoints_may_be_written_more_often_and_no_bit_depends_on_it(tmp_path):
+    session(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        session(tmp_path / "run", at_step(small.trainer(), 25, stop))
+    with pytest.raises(Stopped):
+        session(tmp_path / "run", at_step(small.trainer(checkpoint_every=3), 35, stop))
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints" / "last").name == "00000033"
+    session(tmp_path / "run", small.trainer(checkpoint_every=7))
+    for kind in ("last", "best"):
+        ours, theirs = (checkpoint.find(tmp_path / run / "checkpoints" / kind) for run in ("run", "whole"))
+        assert ours.path.name == theirs.path.name
+        assert ours.content.state == theirs.content.state
+        for name, tensors in theirs.content.tensors.items():
+            assert all(torch.equal(ours.content.tensors[name][key], value) for key, value in tensors.items())
 
 
 def test_weights_that_cannot_be_had_leave_the_folder_free(tmp_path):
@@ -338,6 +358,59 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys)
     session(tmp_path, small.trainer(keep=2))
     assert "00000040: damaged; carrying on from step 30" in capsys.readouterr().err
     assert checkpoint.newest(tmp_path / "checkpoints" / "last").name == "00000040"
+
+
+@pytest.mark.parametrize(("kind", "call"), [("last", 1), ("best", 2)])
+def test_a_checkpoint_that_can_not_be_read_stops_the_command_and_stays(tmp_path, monkeypatch, kind, call):
+    """Which says nothing of what it holds: the disk may be back in an hour."""
+    session(tmp_path, small.trainer(keep=2))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    read_bytes, path = Path.read_bytes, checkpoint.newest(tmp_path / "checkpoints" / kind)
+
+    def failing(self):
+        if self.parent == path:
+            raise OSError(errno.EIO, "Input/output error", str(self))
+        return read_bytes(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(UserError, match=rf"{path}/.*: can't be read \(Input/output error\); nothing was"):
+            session(tmp_path, small.trainer(keep=2, max_steps=60))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    session(tmp_path, small.trainer(keep=2, max_steps=60))
+    assert record(tmp_path)["step"] == 60
+
+
+@pytest.mark.parametrize(
+    ("act", "step", "said"),
+    [
+        (lambda run: None, 0, "stopped at step 0; the same command begins anew\n"),
+        (lambda run: None, 5, "stopped at step 5, saved; the same command carries on\n"),
+        (poison, 5, "stopped at step 6, not saved, for it became non-finite at step 6; lower trainer."),
+    ],
+)
+def test_what_is_said_of_a_run_that_is_stopped_is_true(tmp_path, monkeypatch, capsys, act, step, said):
+    trainer = at_step(small.trainer(), step, act)
+    looks = iter(range(step + 3))
+
+    def check():
+        if next(looks) == step + (act is poison):
+            raise signals.Stopped(Signals.SIGINT)
+
+    monkeypatch.setattr("flows.training.trainer.check", check)
+    with pytest.raises(signals.Stopped):
+        session(tmp_path, trainer)
+    assert capsys.readouterr().err.startswith(said)
+    assert (checkpoint.newest(tmp_path / "checkpoints" / "last") is not None) == ("5, saved" in said)
+
+
+def test_a_run_without_a_best_names_its_last_checkpoint(tmp_path):
+    with pytest.raises(Stopped):
+        session(tmp_path, at_step(small.trainer(checkpoint_every=3), 5, stop), dataset={})
+    with pytest.raises(UserError, match=r"in checkpoints/best; checkpoint=last has that of step 3$"):
+        flows.load(tmp_path)
+    with pytest.raises(UserError, match=r"^checkpoint=bset: no such checkpoint; did you mean best\?"):
+        flows.load(tmp_path, "bset")
 
 
 def test_the_run_it_began_from_may_be_gone_when_it_is_carried_on(tmp_path):
