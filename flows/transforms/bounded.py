@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import Self, final
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class Rescale(Transform):
     """Bounded features onto (0, 1), the others to zero mean and unit variance, fitted by `initialise`.
 
     Beyond the support the density is zero: ladj is -inf there. A point on an end, where rounding can put
-    one that was drawn inside, counts as just within.
+    one that was drawn inside, counts as just within; ends are rounded as points are, in any precision.
 
     Args:
         spec: Names the ends.
@@ -51,10 +52,11 @@ class Rescale(Transform):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        ends = torch.tensor([pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]])
+        self.ends = [pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]]
         self.register_buffer("bounded", bounded(spec), persistent=False)
-        self.register_buffer("shift", ends[:, 0].clone())
-        self.register_buffer("scale", ends[:, 1] - ends[:, 0])
+        self.register_buffer("shift", torch.zeros(spec.shape))
+        self.register_buffer("scale", torch.ones(spec.shape))
+        self._place()
 
     def initialise(self, batch: Batch) -> None:
         free = ~self.bounded
@@ -67,6 +69,17 @@ class Rescale(Transform):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[:-1])
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._place()  # after .double(), say, the ends would still be those of single precision
+        return self
+
+    def _place(self) -> None:
+        """Bounded features from one end to the other, in this precision."""
+        low, high = self.shift.new_tensor(self.ends).unbind(-1)
+        self.shift = torch.where(self.bounded, low, self.shift)
+        self.scale = torch.where(self.bounded, high - low, self.scale)
 
     def each(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log |dz/dx| feature by feature: (..., D) both."""
