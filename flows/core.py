@@ -120,6 +120,9 @@ class Transform(nn.Module, ABC):
         ladj (...).
     """
 
+    shape: tuple[int, ...] = ()
+    """Shape of one x; () where any will do."""
+
     @abstractmethod
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z and log |det dz/dx|."""
@@ -150,6 +153,9 @@ class Sampler(nn.Module, ABC):
 
 class Density(Sampler):
     """A sampler that also knows how likely each point is."""
+
+    shape: tuple[int, ...] = ()
+    """Shape of one x; () where any will do."""
 
     @abstractmethod
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -216,6 +222,29 @@ class AnySubset(Density):
         return self.joint_log_prob(x, None, context)
 
 
+def check_shape(name: str, given: Tensor, shape: tuple[int, ...]) -> None:
+    """See that the last dimensions are those of one example: others might be broadcast in silence.
+
+    Raises: ValueError, speaking of `name`, if they aren't.
+    """
+    if shape and tuple(given.shape[-len(shape) :]) != shape:
+        takes = ", ".join(["...", *map(str, shape)])
+        raise ValueError(f"{name} has shape {tuple(given.shape)}; the model takes ({takes})")
+
+
+def normalise(context: Tensor | None, normaliser: Transform | None) -> Tensor | None:
+    """The context in the units of its normaliser; None where a model has none and takes no context.
+
+    Raises: ValueError if the context is missing, isn't taken, or has another shape.
+    """
+    if context is None or normaliser is None:
+        if context is not None or normaliser is not None:
+            raise ValueError("a context is needed" if context is None else "this model takes no context")
+        return None
+    check_shape("context", context, normaliser.shape)
+    return normaliser(context)[0]
+
+
 @final
 class Compose(Transform):
     """Transforms applied one after another, data side first; ladj adds up."""
@@ -280,6 +309,7 @@ class Flow(Density):
         normaliser: Standardises the context before anything else sees it; None without context.
 
     Shapes: x (*batch, *shape); context (*batch, *context_shape) or None, its lead broadcast to that of x.
+    Raises: ValueError if x or the context has another shape, or the context is missing or isn't taken.
     References: Papamakarios et al. 2021, Normalizing flows for probabilistic modeling and
         inference, arXiv:1912.02762.
     """
@@ -289,6 +319,7 @@ class Flow(Density):
         self.transform = transform
         self.base = base
         self.normaliser = normaliser
+        self.shape = base.shape
 
     def initialise(self, batch: Batch) -> None:
         if self.normaliser is not None and batch.context is not None:
@@ -297,6 +328,7 @@ class Flow(Density):
 
     def latent(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z (*batch, *shape) and log |det dz/dx| (*batch,)."""
+        check_shape("x", x, self.shape)
         return self.transform(x, self.normalise(context))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -305,17 +337,18 @@ class Flow(Density):
 
     def rsample(self, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Carry draws of the base to data space: x (*batch, *shape) and its log q (*batch,)."""
-        context = self.normalise(context)
-        x, ladj = self.transform.inverse(noise, context)
+        check_shape("noise", noise, self.shape)
+        x, ladj = self.transform.inverse(noise, self.normalise(context))
         return x, self.base.log_prob(noise) - ladj
 
     @torch.no_grad()
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
+        context = self.normalise(context)
         z = self.base.sample(n, context, generator)
-        return self.transform.inverse(z, self.normalise(context))[0]
+        return self.transform.inverse(z, context)[0]
 
     def normalise(self, context: Tensor | None) -> Tensor | None:
         """The context as the transform sees it."""
-        return context if self.normaliser is None or context is None else self.normaliser(context)[0]
+        return normalise(context, self.normaliser)

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from flows.core import AnySubset, Batch, Spec
+from flows.core import AnySubset, Batch, Spec, check_shape, normalise
 from flows.errors import UserError
 from flows.heads import Head
 from flows.nets import Lookup, Waves
@@ -37,6 +37,7 @@ class MaskedTransformer(AnySubset):
         octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
 
     Shapes: x (*batch, D); context (*batch, C) or None.
+    Raises: ValueError if x or the context has another shape, or the context is missing or isn't taken.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class MaskedTransformer(AnySubset):
     ) -> None:
         super().__init__()
         (features,), (context,) = spec.shape, spec.context_shape or (0,)
+        self.shape = spec.shape
         self.rescale = Rescale(spec)
         self.normaliser = Standardize((context,)) if context else None
         self.embed = _Embedding(bounded(spec), width, octaves)
@@ -71,6 +73,7 @@ class MaskedTransformer(AnySubset):
             self.normaliser.initialise(Batch(batch.context))
 
     def conditionals(self, x: Tensor, given: Tensor, context: Tensor | None = None) -> Tensor:
+        check_shape("x", x, self.shape)
         features = len(self.ask)
         z, log_slope = self.rescale.each(x)
         flat = z.reshape(-1, features)
@@ -90,6 +93,7 @@ class MaskedTransformer(AnySubset):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
+        check_shape("x", x, self.shape)
         features = len(self.ask)
         flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
         about = self._context(context, x.shape[:-1])
@@ -131,13 +135,11 @@ class MaskedTransformer(AnySubset):
 
     def _context(self, context: Tensor | None, batch: tuple[int, ...]) -> Tensor:
         """The memory that is always there: (N, 1, W)."""
-        if (context is None) != (self.given is None):
-            raise ValueError("a context is needed" if context is None else "this model takes no context")
         memory = self.always.expand(math.prod(batch), 1, -1)
-        if self.given is None or self.normaliser is None or context is None:
+        normal = normalise(context, self.normaliser)
+        if self.given is None or normal is None:
             return memory
-        normal = self.normaliser(context.expand(*batch, context.shape[-1]))[0]
-        return memory + self.given(normal).reshape(memory.shape)
+        return memory + self.given(normal.expand(*batch, -1)).reshape(memory.shape)
 
 
 @final

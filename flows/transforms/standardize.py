@@ -63,6 +63,7 @@ class Standardize(Transform):
         super().__init__()
         own = len(shape) - shared
         units = (*shape[:own], *[1] * shared)
+        self.shape = tuple(shape)
         self.shared = shared
         there = torch.ones(shape) if present is None else present.float()
         cells = (
