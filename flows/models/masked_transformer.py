@@ -97,8 +97,7 @@ class MaskedTransformer(AnySubset):
         features = len(self.ask)
         flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
         about = self._context(context, x.shape[:-1])
-        weights = torch.ones(len(self.orders), device=x.device)
-        kind = torch.multinomial(weights, len(flat), replacement=True, generator=generator)
+        kind = torch.randint(len(self.orders), (len(flat),), generator=generator, device=x.device)
         drawn = torch.empty_like(flat)
         for k, order in enumerate(self.orders.tolist()):
             rows = kind == k
