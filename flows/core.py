@@ -52,6 +52,19 @@ class Spec(NamedTuple):
         found = None if self.support is None else self.support[feature]
         return (-math.inf, math.inf) if found is None else found
 
+    def vectors(self, key: str, least: int = 1) -> tuple[int, int]:
+        """How many features x and the context have, 0 without a context, where both are vectors.
+
+        Raises: UserError, speaking of `key`, if they aren't, or x has fewer than `least` features.
+        """
+        context = self.context_shape or (0,)
+        if len(self.shape) != 1 or self.shape[0] < least:
+            needed = "vectors" if least == 1 else f"vectors of {least} features or more"
+            raise UserError(f"{key} needs {needed}; this dataset has {self.shape}")
+        if len(context) != 1:
+            raise UserError(f"{key} needs a vector as context; this dataset's is {context}")
+        return self.shape[0], context[0]
+
     def places(self, order: Sequence[str], key: str) -> Tensor:
         """Where the features of an order stand, a permutation of 0, …, D - 1 (D,).
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import zoo
 
-from flows.core import Flow
+from flows.config import build
+from flows.core import Flow, Spec
+from flows.errors import UserError
 
 ALL = [*zoo.MODELS, *zoo.FIELDS]
 FLOWS = [name for name in ALL if isinstance(zoo.built(name, *zoo.example(name)), Flow)]
@@ -47,3 +49,10 @@ def test_noise_of_another_width_is_refused(name):
         flow.rsample(x[:, :1], c)
     with pytest.raises(ValueError, match="a context is needed"):
         flow.rsample(x)
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_a_field_as_context_of_a_vector_is_refused(name):
+    spec = Spec(("a", "b"), (2,), context_names=("c",), context_shape=(1, 4, 4))
+    with pytest.raises(UserError, match=rf"model={name} needs a vector as context; .*\(1, 4, 4\)"):
+        build(zoo.node("model", name), "model", spec=spec)

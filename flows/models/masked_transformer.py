@@ -12,7 +12,7 @@ from flows.core import AnySubset, Batch, Spec, check_shape, normalise
 from flows.errors import UserError
 from flows.heads import Head
 from flows.nets import Lookup, Waves
-from flows.transforms import Rescale, Standardize, bounded
+from flows.transforms import Rescale, bounded, normaliser
 from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 
@@ -56,7 +56,7 @@ class MaskedTransformer(AnySubset):
         (features,), (context,) = spec.shape, spec.context_shape or (0,)
         self.shape = spec.shape
         self.rescale = Rescale(spec)
-        self.normaliser = Standardize((context,)) if context else None
+        self.normaliser = normaliser(spec)
         self.embed = _Embedding(bounded(spec), width, octaves)
         self.always = nn.Parameter(torch.randn(width))  # what a query sees when nothing is given
         self.given = nn.Linear(context, width) if context else None
@@ -196,17 +196,16 @@ def masked_transformer(
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
 
-    Raises: UserError if x isn't a vector, heads don't divide the width, or an order isn't one.
+    Raises: UserError if x or the context isn't a vector, heads don't divide the width, or an order isn't one.
 
     >>> model = masked_transformer(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> model.log_prob(model.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1:
-        raise UserError(f"model=masked_transformer needs vectors; this dataset has {spec.shape}")
+    features, _ = spec.vectors("model=masked_transformer")
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
-    rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec, orders)
+    rows = _orders(features, orders) if isinstance(orders, int) else _named(spec, orders)
     head = Head(bounded(spec), components, narrowest)
     return MaskedTransformer(spec, rows, head, width, heads, layers, hidden, dropout, octaves)
 
