@@ -147,6 +147,10 @@ class Transform(nn.Module, ABC):
     def initialise(self, batch: Batch) -> None:
         """Fit what depends on data, once, before training."""
 
+    def fitted(self) -> bool:
+        """Whether `initialise` fits anything."""
+        return type(self).initialise is not Transform.initialise
+
 
 class Sampler(nn.Module, ABC):
     """Something that can be drawn from."""
@@ -260,7 +264,21 @@ def normalise(context: Tensor | None, normaliser: Transform | None) -> Tensor | 
 
 @final
 class Compose(Transform):
-    """Transforms applied one after another, data side first; ladj adds up."""
+    """Transforms applied one after another, data side first; ladj adds up.
+
+    Args:
+        transforms: One at least; each can be had by its place.
+
+    Shapes: x, z, context as the transforms take them; ladj (...).
+    Raises: ValueError if there is none.
+
+    >>> from flows.nets import MLP
+    >>> from flows.transforms import Affine, Coupling, alternating
+    >>> layers = [Coupling(alternating(2, start), MLP(1, 2), Affine()) for start in (True, False)]
+    >>> transform = Compose(layers)
+    >>> len(transform), transform[-1] is layers[-1]
+    (2, True)
+    """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
         super().__init__()
@@ -270,6 +288,12 @@ class Compose(Transform):
 
     def __iter__(self) -> Iterator[Transform]:
         return iter(cast("Sequence[Transform]", self.transforms))
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def __getitem__(self, place: int) -> Transform:
+        return cast("Transform", self.transforms[place])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         first, *rest = self
@@ -288,18 +312,26 @@ class Compose(Transform):
         return x, total
 
     def initialise(self, batch: Batch) -> None:
-        first, *rest = self
-        first.initialise(batch)
-        x, before = batch.x, first
-        for transform in rest:  # what the last makes of all the data nobody asks
-            x, _ = before(x, batch.context)
+        last = max((place for place, transform in enumerate(self) if transform.fitted()), default=0)
+        x = batch.x
+        for transform in [*self][:last]:
             transform.initialise(Batch(x, batch.context))
-            before = transform
+            x, _ = transform(x, batch.context)
+        self[last].initialise(Batch(x, batch.context))  # what it and later ones make of the data nobody asks
+
+    def fitted(self) -> bool:
+        return any(transform.fitted() for transform in self)
 
 
 @final
 class Inverse(Transform):
-    """A transform turned round."""
+    """A transform turned round.
+
+    Args:
+        transform: Whose inverse is to be forward; it isn't fitted to data.
+
+    Shapes: x, z, context as the transform takes them; ladj (...).
+    """
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
@@ -361,6 +393,15 @@ class Flow(Density):
         context = self.normalise(context)
         z = self.base.sample(n, context, generator)
         return self.transform.inverse(z, context)[0]
+
+    def sample_and_log_prob(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n examples for each context, with their log-densities: (n, *batch, *shape) and (n, *batch).
+
+        One pass gives both, with a gradient with respect to the parameters (reparametrised).
+        """
+        return self.rsample(self.base.sample(n, context, generator), context)
 
     def normalise(self, context: Tensor | None) -> Tensor | None:
         """The context as the transform sees it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import zoo
 
 from flows.config import build
-from flows.core import Flow, Spec
+from flows.core import Batch, Compose, Flow, Spec, Transform
 from flows.errors import UserError
+from flows.transforms import Standardize
 
 ALL = [*zoo.MODELS, *zoo.FIELDS]
 FLOWS = [name for name in ALL if isinstance(zoo.built(name, *zoo.example(name)), Flow)]
@@ -56,3 +58,60 @@ def test_a_field_as_context_of_a_vector_is_refused(name):
     spec = Spec(("a", "b"), (2,), context_names=("c",), context_shape=(1, 4, 4))
     with pytest.raises(UserError, match=rf"model={name} needs a vector as context; .*\(1, 4, 4\)"):
         build(zoo.node("model", name), "model", spec=spec)
+
+
+class Shift(Transform):
+    """Adds a number, and counts how often."""
+
+    def __init__(self, by: float = 1.0) -> None:
+        super().__init__()
+        self.by, self.calls = by, 0
+
+    def forward(self, x, context=None):
+        self.calls += 1
+        return x + self.by, torch.zeros(x.shape[:-1])
+
+    def inverse(self, z, context=None):
+        return z - self.by, torch.zeros(z.shape[:-1])
+
+
+def test_data_goes_no_further_than_what_is_fitted_to_it():
+    before, within, after = Shift(), Shift(), Shift()
+    fitted, deeper = Standardize((2,)), Standardize((2,))
+    inner = Compose([within, deeper, after])
+    x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    last = Shift()
+    Compose([before, fitted, inner, last]).initialise(Batch(x))
+    assert [each.calls for each in (before, within, after, last)] == [1, 1, 0, 0]
+    torch.testing.assert_close(fitted.mean, (x + 1).mean(0))
+    torch.testing.assert_close(deeper.mean, torch.ones(2))
+
+
+def test_without_anything_to_fit_no_data_is_moved():
+    shifts = [Shift(), Shift()]
+    Compose([Compose(shifts), Shift()]).initialise(Batch(torch.zeros(3, 2)))
+    assert [shift.calls for shift in shifts] == [0, 0]
+
+
+def test_transforms_in_a_row_are_counted_and_had_by_place():
+    shifts = [Shift(), Shift(2.0), Shift(3.0)]
+    transform = Compose(shifts)
+    assert len(transform) == 3
+    assert [transform[0], transform[1], transform[-1]] == [*transform] == shifts
+    with pytest.raises(IndexError):
+        transform[3]
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_draws_come_with_their_density_and_a_gradient(name):
+    flow, x, c = small(name)
+    flow = zoo.as_flow(flow)
+    drawn, log_q = flow.sample_and_log_prob(5, c, torch.Generator().manual_seed(0))
+    again = flow.sample(5, c, torch.Generator().manual_seed(0))
+    assert drawn.shape == (5, *x.shape)
+    torch.testing.assert_close(drawn, again)
+    torch.testing.assert_close(log_q, flow.log_prob(drawn, c.expand(5, *c.shape)), atol=1e-8, rtol=1e-8)
+    assert drawn.requires_grad
+    assert log_q.requires_grad
+    with pytest.raises(ValueError, match="a context is needed"):
+        flow.sample_and_log_prob(5)
