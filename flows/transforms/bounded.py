@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flows.core import Batch, Spec, Transform
+from flows.heads import interior
 from flows.transforms.standardize import Standardize, fit
 
 
@@ -85,8 +86,7 @@ class Rescale(Transform):
         """z, and log |dz/dx| feature by feature: (..., D) both."""
         z = (x - self.shift) / self.scale
         beyond = self.bounded & ((z < 0) | (z > 1))
-        margin = torch.finfo(z.dtype).eps
-        z = torch.where(self.bounded, z.clamp(margin, 1 - margin), z)
+        z = torch.where(self.bounded, z.clamp(*interior(z)), z)
         return z, torch.where(beyond, -torch.inf, -self.scale.log())
 
 
@@ -115,8 +115,7 @@ class Logit(Transform):
         return torch.where(self.mask, z, x), -self._log_slope(z)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(z.dtype).eps
-        x = z.sigmoid().clamp(margin, 1 - margin)  # far out it would round onto the end
+        x = z.sigmoid().clamp(*interior(z))  # far out it would round onto the end
         return torch.where(self.mask, x, z), self._log_slope(z)
 
     def _log_slope(self, z: Tensor) -> Tensor:
@@ -148,13 +147,11 @@ class Probit(Transform):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(x.dtype).eps
-        z = torch.special.ndtri(torch.where(self.mask, x, 0.5).clamp(margin, 1 - margin))
+        z = torch.special.ndtri(torch.where(self.mask, x, 0.5).clamp(*interior(x)))
         return torch.where(self.mask, z, x), -self._log_slope(z)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(z.dtype).eps
-        x = torch.special.ndtr(z).clamp(margin, 1 - margin)
+        x = torch.special.ndtr(z).clamp(*interior(z))
         return torch.where(self.mask, x, z), self._log_slope(z)
 
     def _log_slope(self, z: Tensor) -> Tensor:
