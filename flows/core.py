@@ -27,7 +27,7 @@ class Spec(NamedTuple):
         context_names: Names of the context's features; empty without context.
         context_shape: Shape of one context, or None without context.
         support: Range (low, high) of each feature in data units, None where unbounded; None if all are.
-            On a lattice it covers whole cells, each of which its point is the lower corner of.
+            On a lattice it covers whole cells; a lattice point is its cell's lower corner.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
         dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.

@@ -33,6 +33,7 @@ class Plateaus(NamedTuple):
     of the mixture hasn't.
 
     Shapes: each (..., K).
+    References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517, where the breadth is that of a pixel's level.
     """
 
     log_weight: Tensor
@@ -111,6 +112,7 @@ class Head(nn.Module):
         narrowest: Least scale of an edge.
 
     Shapes: theta (..., D, params), of one feature (..., params).
+    References: Bishop 1994, Mixture density networks, Aston University NCRG/94/004.
 
     >>> head = Head(torch.tensor([True, False]), components=4)
     >>> head(torch.zeros(7, 2, head.params)).log_prob(torch.rand(7, 2)).shape

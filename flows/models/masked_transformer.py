@@ -197,6 +197,8 @@ def masked_transformer(
             names; more are that and random ones, always the same.
 
     Raises: UserError if x or the context isn't a vector, heads don't divide the width, or an order isn't one.
+    References: Uria et al. 2014, A deep and tractable density estimator, arXiv:1310.1757; Vaswani et al.
+        2017, Attention is all you need, arXiv:1706.03762.
 
     >>> model = masked_transformer(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> model.log_prob(model.sample(7)).shape

@@ -98,6 +98,7 @@ class Logit(Transform):
         mask: The features, bool (D,).
 
     Shapes: x, z (..., D); ladj (...).
+    References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
     >>> z, ladj = Logit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
     >>> z.shape, ladj.shape
@@ -134,6 +135,7 @@ class Probit(Transform):
         mask: The features, bool (D,).
 
     Shapes: x, z (..., D); ladj (...).
+    References: Chen and Gopinath 2000, Gaussianization, Advances in Neural Information Processing Systems 13.
 
     >>> z, ladj = Probit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
     >>> z.shape, ladj.shape
