@@ -13,7 +13,7 @@ from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Inverse, Spec, Transform
 from flows.errors import UserError
 from flows.masks import present
-from flows.nets import ConvNet, Masked, Padding, Reduce
+from flows.nets import ConvNet, Muted, Padding, Reduce
 from flows.transforms import (
     Affine,
     Coupling,
@@ -144,4 +144,4 @@ def _where(there: Tensor, net: nn.Module) -> nn.Module:
     """A net of affine maps, those of absent cells being the identity."""
     if bool(there.all()):
         return net
-    return Masked(net, there.repeat(Affine.params, 1, 1))
+    return Muted(net, there.repeat(Affine.params, 1, 1))
