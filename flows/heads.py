@@ -33,7 +33,7 @@ class Plateaus(NamedTuple):
     of the mixture hasn't.
 
     Shapes: each (..., K).
-    References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517, where the breadth is that of a pixel's level.
+    References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517, whose breadth is a level of a pixel.
     """
 
     log_weight: Tensor
