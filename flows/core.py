@@ -27,7 +27,7 @@ class Spec(NamedTuple):
         context_names: Names of the context's features; empty without context.
         context_shape: Shape of one context, or None without context.
         support: Range (low, high) of each feature in data units, None where unbounded; None if all are.
-            On a lattice it covers whole cells, each of which its point is the lower corner of.
+            On a lattice it covers whole cells; a lattice point is its cell's lower corner.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
         dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
@@ -51,6 +51,19 @@ class Spec(NamedTuple):
         """The support of one feature, infinite where it has none."""
         found = None if self.support is None else self.support[feature]
         return (-math.inf, math.inf) if found is None else found
+
+    def vectors(self, key: str, least: int = 1) -> tuple[int, int]:
+        """How many features x and the context have, 0 without a context, where both are vectors.
+
+        Raises: UserError, speaking of `key`, if they aren't, or x has fewer than `least` features.
+        """
+        context = self.context_shape or (0,)
+        if len(self.shape) != 1 or self.shape[0] < least:
+            needed = "vectors" if least == 1 else f"vectors of {least} features or more"
+            raise UserError(f"{key} needs {needed}; this dataset has {self.shape}")
+        if len(context) != 1:
+            raise UserError(f"{key} needs a vector as context; this dataset's is {context}")
+        return self.shape[0], context[0]
 
     def places(self, order: Sequence[str], key: str) -> Tensor:
         """Where the features of an order stand, a permutation of 0, …, D - 1 (D,).
@@ -120,6 +133,9 @@ class Transform(nn.Module, ABC):
         ladj (...).
     """
 
+    shape: tuple[int, ...] = ()
+    """Shape of one x; () where any will do."""
+
     @abstractmethod
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z and log |det dz/dx|."""
@@ -130,6 +146,10 @@ class Transform(nn.Module, ABC):
 
     def initialise(self, batch: Batch) -> None:
         """Fit what depends on data, once, before training."""
+
+    def fitted(self) -> bool:
+        """Whether `initialise` fits anything."""
+        return type(self).initialise is not Transform.initialise
 
 
 class Sampler(nn.Module, ABC):
@@ -150,6 +170,9 @@ class Sampler(nn.Module, ABC):
 
 class Density(Sampler):
     """A sampler that also knows how likely each point is."""
+
+    shape: tuple[int, ...] = ()
+    """Shape of one x; () where any will do."""
 
     @abstractmethod
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -216,9 +239,46 @@ class AnySubset(Density):
         return self.joint_log_prob(x, None, context)
 
 
+def check_shape(name: str, given: Tensor, shape: tuple[int, ...]) -> None:
+    """See that the last dimensions are those of one example: others might be broadcast in silence.
+
+    Raises: ValueError, speaking of `name`, if they aren't.
+    """
+    if shape and tuple(given.shape[-len(shape) :]) != shape:
+        takes = ", ".join(["...", *map(str, shape)])
+        raise ValueError(f"{name} has shape {tuple(given.shape)}; the model takes ({takes})")
+
+
+def normalise(context: Tensor | None, normaliser: Transform | None) -> Tensor | None:
+    """The context in the units of its normaliser; None where a model has none and takes no context.
+
+    Raises: ValueError if the context is missing, isn't taken, or has another shape.
+    """
+    if context is None or normaliser is None:
+        if context is not None or normaliser is not None:
+            raise ValueError("a context is needed" if context is None else "this model takes no context")
+        return None
+    check_shape("context", context, normaliser.shape)
+    return normaliser(context)[0]
+
+
 @final
 class Compose(Transform):
-    """Transforms applied one after another, data side first; ladj adds up."""
+    """Transforms applied one after another, data side first; ladj adds up.
+
+    Args:
+        transforms: One at least; each can be had by its place.
+
+    Shapes: x, z, context as the transforms take them; ladj (...).
+    Raises: ValueError if there is none.
+
+    >>> from flows.nets import MLP
+    >>> from flows.transforms import Affine, Coupling, alternating
+    >>> layers = [Coupling(alternating(2, start), MLP(1, 2), Affine()) for start in (True, False)]
+    >>> transform = Compose(layers)
+    >>> len(transform), transform[-1] is layers[-1]
+    (2, True)
+    """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
         super().__init__()
@@ -228,6 +288,12 @@ class Compose(Transform):
 
     def __iter__(self) -> Iterator[Transform]:
         return iter(cast("Sequence[Transform]", self.transforms))
+
+    def __len__(self) -> int:
+        return len(self.transforms)
+
+    def __getitem__(self, place: int) -> Transform:
+        return cast("Transform", self.transforms[place])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         first, *rest = self
@@ -246,18 +312,26 @@ class Compose(Transform):
         return x, total
 
     def initialise(self, batch: Batch) -> None:
-        first, *rest = self
-        first.initialise(batch)
-        x, before = batch.x, first
-        for transform in rest:  # what the last makes of all the data nobody asks
-            x, _ = before(x, batch.context)
+        last = max((place for place, transform in enumerate(self) if transform.fitted()), default=0)
+        x = batch.x
+        for transform in [*self][:last]:
             transform.initialise(Batch(x, batch.context))
-            before = transform
+            x, _ = transform(x, batch.context)
+        self[last].initialise(Batch(x, batch.context))  # what it and later ones make of the data nobody asks
+
+    def fitted(self) -> bool:
+        return any(transform.fitted() for transform in self)
 
 
 @final
 class Inverse(Transform):
-    """A transform turned round."""
+    """A transform turned round.
+
+    Args:
+        transform: Whose inverse is to be forward; it isn't fitted to data.
+
+    Shapes: x, z, context as the transform takes them; ladj (...).
+    """
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
@@ -280,6 +354,7 @@ class Flow(Density):
         normaliser: Standardises the context before anything else sees it; None without context.
 
     Shapes: x (*batch, *shape); context (*batch, *context_shape) or None, its lead broadcast to that of x.
+    Raises: ValueError if x or the context has another shape, or the context is missing or isn't taken.
     References: Papamakarios et al. 2021, Normalizing flows for probabilistic modeling and
         inference, arXiv:1912.02762.
     """
@@ -289,6 +364,7 @@ class Flow(Density):
         self.transform = transform
         self.base = base
         self.normaliser = normaliser
+        self.shape = base.shape
 
     def initialise(self, batch: Batch) -> None:
         if self.normaliser is not None and batch.context is not None:
@@ -297,6 +373,7 @@ class Flow(Density):
 
     def latent(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z (*batch, *shape) and log |det dz/dx| (*batch,)."""
+        check_shape("x", x, self.shape)
         return self.transform(x, self.normalise(context))
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -305,17 +382,27 @@ class Flow(Density):
 
     def rsample(self, noise: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Carry draws of the base to data space: x (*batch, *shape) and its log q (*batch,)."""
-        context = self.normalise(context)
-        x, ladj = self.transform.inverse(noise, context)
+        check_shape("noise", noise, self.shape)
+        x, ladj = self.transform.inverse(noise, self.normalise(context))
         return x, self.base.log_prob(noise) - ladj
 
     @torch.no_grad()
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
+        context = self.normalise(context)
         z = self.base.sample(n, context, generator)
-        return self.transform.inverse(z, self.normalise(context))[0]
+        return self.transform.inverse(z, context)[0]
+
+    def sample_and_log_prob(
+        self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n examples for each context, with their log-densities: (n, *batch, *shape) and (n, *batch).
+
+        One pass gives both, with a gradient with respect to the parameters (reparametrised).
+        """
+        return self.rsample(self.base.sample(n, context, generator), context)
 
     def normalise(self, context: Tensor | None) -> Tensor | None:
         """The context as the transform sees it."""
-        return context if self.normaliser is None or context is None else self.normaliser(context)[0]
+        return normalise(context, self.normaliser)

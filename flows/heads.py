@@ -14,6 +14,16 @@ FLATS = (3.0, 300.0)  # breadth of a plateau, in scales of its edges
 FLAT = 5.0  # where it starts
 
 
+def interior(like: Tensor) -> tuple[float, float]:
+    """The ends of the open unit interval, 0 and 1 moved inwards by the precision of such numbers.
+
+    >>> interior(torch.zeros(()).double())[0] == 2**-52
+    True
+    """
+    margin = torch.finfo(like.dtype).eps
+    return margin, 1 - margin
+
+
 class Plateaus(NamedTuple):
     r"""A mixture of K plateaus, each a uniform whose edges are blurred by a logistic.
 
@@ -23,6 +33,7 @@ class Plateaus(NamedTuple):
     of the mixture hasn't.
 
     Shapes: each (..., K).
+    References: Salimans et al. 2017, PixelCNN++, arXiv:1701.05517, whose breadth is a level of a pixel.
     """
 
     log_weight: Tensor
@@ -70,8 +81,7 @@ class Plateaus(NamedTuple):
         edges = self.log_weight.exp().cumsum(-1)[..., :-1].contiguous()
         chosen = torch.searchsorted(edges, random[0].unsqueeze(-1), right=True)
         one = Plateaus(*(t.gather(-1, chosen) for t in self))
-        margin = torch.finfo(like.dtype).eps
-        below = random[1].clamp(margin, 1 - margin).unsqueeze(-1)
+        below = random[1].clamp(*interior(like)).unsqueeze(-1)
         return one._quantiles(below, 1 - below).squeeze(-1)
 
     def _standard(self, z: Tensor) -> Tensor:
@@ -102,6 +112,7 @@ class Head(nn.Module):
         narrowest: Least scale of an edge.
 
     Shapes: theta (..., D, params), of one feature (..., params).
+    References: Bishop 1994, Mixture density networks, Aston University NCRG/94/004.
 
     >>> head = Head(torch.tensor([True, False]), components=4)
     >>> head(torch.zeros(7, 2, head.params)).log_prob(torch.rand(7, 2)).shape
@@ -131,7 +142,7 @@ class Head(nn.Module):
         centre = torch.where(bounded, centre.sigmoid(), centre)
         log_scale = _between(scale, self.edges, self.start[which])
         breadth = _between(breadth, FLATS, torch.full_like(self.start[which], FLAT)).exp()
-        inverse, margin = torch.exp(-log_scale), torch.finfo(theta.dtype).eps
+        inverse, (low, high) = torch.exp(-log_scale), interior(theta)
         inside = torch.where(bounded, centre, 0.5)  # finite, whatever an unbounded centre is
         below, _ = _tails(-inside * inverse, breadth)
         _, above = _tails((1 - inside) * inverse, breadth)
@@ -140,8 +151,8 @@ class Head(nn.Module):
             centre,
             log_scale,
             breadth,
-            torch.where(bounded, margin, -torch.inf).expand_as(centre),
-            torch.where(bounded, 1 - margin, torch.inf).expand_as(centre),
+            torch.where(bounded, low, -torch.inf).expand_as(centre),
+            torch.where(bounded, high, torch.inf).expand_as(centre),
             torch.where(bounded, below, 0.0),
             torch.where(bounded, above, 0.0),
         )

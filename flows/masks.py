@@ -12,7 +12,7 @@ from flows.errors import UserError
 
 
 def encode(absent: Tensor) -> str | None:
-    """A mask of cells that are never there, bool, as text; None if all are.
+    """A mask of cells that are never there, bool, as text; None if no cell is absent.
 
     >>> encode(torch.zeros(1, 4, 4).bool()) is None
     True

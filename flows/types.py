@@ -14,4 +14,4 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]  # a decay, a dropout: 0 means no
 Octaves = Annotated[int, Field(ge=0, le=16)]  # beyond, single precision has no phase left
 Narrow = Annotated[float, Field(ge=1e-5, le=0.5)]  # least scale of an edge
 Block = Annotated[int, Field(ge=2)]  # of one cell the mean gives the field away
-Bins = Annotated[int, Field(ge=1, le=256)]  # of a spline: each keeps a least share of its interval
+Bins = Annotated[int, Field(ge=2, le=256)]  # of a spline: one may not bend, each keeps a least share

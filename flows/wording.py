@@ -21,7 +21,7 @@ _BOUNDS = {
     "max_length": "of length <=",
 }
 _FEW = 24
-_LONG = 200  # signs of a value that an error shows
+_LONG = 200  # characters of a value that an error shows
 
 
 def words(hint: Any) -> str:

@@ -16,7 +16,7 @@ MAY = {
     "nets": set(),  # torch alone
     "bases": {"core"} | FLOOR,
     "heads": set(),  # torch alone
-    "transforms": {"core", "heads", "nets"} | FLOOR,
+    "transforms": {"core", "masks", "heads", "nets"} | FLOOR,
     "models": {"core", "masks", "bases", "heads", "transforms", "nets"} | FLOOR,
     "lattice": {"core"} | FLOOR,
     "masks": FLOOR,

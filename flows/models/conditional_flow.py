@@ -13,8 +13,19 @@ from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Inverse, Spec, Transform
 from flows.errors import UserError
 from flows.masks import present
-from flows.nets import ConvNet, Masked, Padding, Reduce
-from flows.transforms import Affine, Coupling, Given, Guided, Level, Mixing, Squeeze, Standardize, haar
+from flows.nets import ConvNet, Muted, Padding, Reduce
+from flows.transforms import (
+    Affine,
+    Coupling,
+    Given,
+    Guided,
+    Level,
+    Mixing,
+    Squeeze,
+    Standardize,
+    haar,
+    normaliser,
+)
 from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 
@@ -60,7 +71,7 @@ def conditional_flow(
     """
     size, inputs = _fields(spec)
     net = partial(ConvNet, width=width, padding=padding)
-    there, seen = present(spec.absent, spec.shape), present(spec.context_absent, spec.context_shape or ())
+    there = present(spec.absent, spec.shape)
     squeezes = _squeezes(spec.shape[0], size, 1 if mixing == "none" else levels, there)
     transform: Transform | None = None
     for squeeze in reversed(squeezes):
@@ -75,7 +86,7 @@ def conditional_flow(
     return Flow(
         Compose([Standardize(spec.shape, shared=2, present=there), transform]),
         StandardNormal(spec.shape, context_dims=3, present=there),
-        Standardize(spec.context_shape, shared=2, present=seen) if spec.context_shape else None,
+        normaliser(spec),
     )
 
 
@@ -133,4 +144,4 @@ def _where(there: Tensor, net: nn.Module) -> nn.Module:
     """A net of affine maps, those of absent cells being the identity."""
     if bool(there.all()):
         return net
-    return Masked(net, there.repeat(Affine.params, 1, 1))
+    return Muted(net, there.repeat(Affine.params, 1, 1))

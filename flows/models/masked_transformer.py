@@ -8,11 +8,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from flows.core import AnySubset, Batch, Spec
+from flows.core import AnySubset, Batch, Spec, check_shape, normalise
 from flows.errors import UserError
 from flows.heads import Head
 from flows.nets import Lookup, Waves
-from flows.transforms import Rescale, Standardize, bounded
+from flows.transforms import Rescale, bounded, normaliser
 from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 
@@ -37,6 +37,7 @@ class MaskedTransformer(AnySubset):
         octaves: Sine features of a value: periods 2, 1, 1/2, … of its range.
 
     Shapes: x (*batch, D); context (*batch, C) or None.
+    Raises: ValueError if x or the context has another shape, or the context is missing or isn't taken.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class MaskedTransformer(AnySubset):
     ) -> None:
         super().__init__()
         (features,), (context,) = spec.shape, spec.context_shape or (0,)
+        self.shape = spec.shape
         self.rescale = Rescale(spec)
-        self.normaliser = Standardize((context,)) if context else None
+        self.normaliser = normaliser(spec)
         self.embed = _Embedding(bounded(spec), width, octaves)
         self.always = nn.Parameter(torch.randn(width))  # what a query sees when nothing is given
         self.given = nn.Linear(context, width) if context else None
@@ -71,6 +73,7 @@ class MaskedTransformer(AnySubset):
             self.normaliser.initialise(Batch(batch.context))
 
     def conditionals(self, x: Tensor, given: Tensor, context: Tensor | None = None) -> Tensor:
+        check_shape("x", x, self.shape)
         features = len(self.ask)
         z, log_slope = self.rescale.each(x)
         flat = z.reshape(-1, features)
@@ -90,11 +93,11 @@ class MaskedTransformer(AnySubset):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
+        check_shape("x", x, self.shape)
         features = len(self.ask)
         flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
         about = self._context(context, x.shape[:-1])
-        weights = torch.ones(len(self.orders), device=x.device)
-        kind = torch.multinomial(weights, len(flat), replacement=True, generator=generator)
+        kind = torch.randint(len(self.orders), (len(flat),), generator=generator, device=x.device)
         drawn = torch.empty_like(flat)
         for k, order in enumerate(self.orders.tolist()):
             rows = kind == k
@@ -131,13 +134,11 @@ class MaskedTransformer(AnySubset):
 
     def _context(self, context: Tensor | None, batch: tuple[int, ...]) -> Tensor:
         """The memory that is always there: (N, 1, W)."""
-        if (context is None) != (self.given is None):
-            raise ValueError("a context is needed" if context is None else "this model takes no context")
         memory = self.always.expand(math.prod(batch), 1, -1)
-        if self.given is None or self.normaliser is None or context is None:
+        normal = normalise(context, self.normaliser)
+        if self.given is None or normal is None:
             return memory
-        normal = self.normaliser(context.expand(*batch, context.shape[-1]))[0]
-        return memory + self.given(normal).reshape(memory.shape)
+        return memory + self.given(normal.expand(*batch, -1)).reshape(memory.shape)
 
 
 @final
@@ -195,17 +196,18 @@ def masked_transformer(
         orders: The orders whose mixture is the density: lists of all names, or how many. One is that of the
             names; more are that and random ones, always the same.
 
-    Raises: UserError if x isn't a vector, heads don't divide the width, or an order isn't one.
+    Raises: UserError if x or the context isn't a vector, heads don't divide the width, or an order isn't one.
+    References: Uria et al. 2014, A deep and tractable density estimator, arXiv:1310.1757; Vaswani et al.
+        2017, Attention is all you need, arXiv:1706.03762.
 
     >>> model = masked_transformer(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> model.log_prob(model.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1:
-        raise UserError(f"model=masked_transformer needs vectors; this dataset has {spec.shape}")
+    features, _ = spec.vectors("model=masked_transformer")
     if width % heads:
         raise UserError(f"model.heads={heads}: has to divide model.width={width}")
-    rows = _orders(spec.shape[0], orders) if isinstance(orders, int) else _named(spec, orders)
+    rows = _orders(features, orders) if isinstance(orders, int) else _named(spec, orders)
     head = Head(bounded(spec), components, narrowest)
     return MaskedTransformer(spec, rows, head, width, heads, layers, hidden, dropout, octaves)
 

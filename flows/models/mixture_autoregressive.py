@@ -9,7 +9,7 @@ from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.heads import Head
 from flows.nets import MADE
-from flows.transforms import Autoregressive, Cumulative, Rescale, Standardize, bounded
+from flows.transforms import Autoregressive, Cumulative, Rescale, bounded, normaliser
 from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 
@@ -38,16 +38,14 @@ def mixture_autoregressive(
         dropout: Share of its hidden units that is left out in training.
         order: All names, in the order in which features are taken; None for that of the data.
 
-    Raises: UserError if x isn't a vector, the net is too narrow, or the order isn't one of the names.
+    Raises: UserError if x or the context isn't a vector, the net is too narrow, or the order isn't one.
     References: Huang et al. 2018, Neural autoregressive flows, arXiv:1804.00779.
 
     >>> flow = mixture_autoregressive(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1:
-        raise UserError(f"model=mixture_autoregressive needs vectors; this dataset has {spec.shape}")
-    (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    features, context = spec.vectors("model=mixture_autoregressive")
     if width < features:
         raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
     turn = torch.arange(features) if order is None else spec.places(order, "model.order")
@@ -56,5 +54,5 @@ def mixture_autoregressive(
     return Flow(
         Compose([Rescale(spec), Autoregressive(turn, net, cumulative)]),
         StandardNormal(spec.shape),
-        Standardize(spec.context_shape) if spec.context_shape else None,
+        normaliser(spec),
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
-from flows.errors import UserError
 from flows.nets import MLP, Activation, Separate
-from flows.transforms import Affine, Coupling, Standardize, alternating, to_reals
+from flows.transforms import Affine, Coupling, alternating, normaliser, to_reals
 from flows.types import Fraction, PositiveFloat, PositiveInt
 
 
@@ -34,7 +33,7 @@ def realnvp(
         bound: Largest |log-scale| of one coupling.
         shared_net: Whether one net gives both scale and shift, or each has its own.
 
-    Raises: UserError if x isn't a vector of at least two features.
+    Raises: UserError if x isn't a vector of at least two features, or the context no vector.
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
     >>> import torch
@@ -42,9 +41,7 @@ def realnvp(
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1 or spec.shape[0] < 2:
-        raise UserError(f"model=realnvp needs vectors of two features or more; this dataset has {spec.shape}")
-    (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    features, context = spec.vectors("model=realnvp", least=2)
     couplings = []
     for layer in range(layers):
         mask = alternating(features, start=layer % 2 == 0)
@@ -56,5 +53,5 @@ def realnvp(
     return Flow(
         Compose([*to_reals(spec), *couplings]),
         StandardNormal(spec.shape),
-        Standardize(spec.context_shape) if spec.context_shape else None,
+        normaliser(spec),
     )

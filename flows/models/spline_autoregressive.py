@@ -8,7 +8,7 @@ from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
 from flows.errors import UserError
 from flows.nets import MADE
-from flows.transforms import Autoregressive, Probit, Rescale, Spline, Standardize, bounded
+from flows.transforms import Autoregressive, Probit, Rescale, Spline, bounded, normaliser
 from flows.types import Bins, Fraction, Octaves, PositiveFloat, PositiveInt
 
 
@@ -38,16 +38,14 @@ def spline_autoregressive(
         dropout: Share of their hidden units that is left out in training.
         reach: Half the interval of a spline of an unbounded feature, in standard deviations.
 
-    Raises: UserError if x isn't a vector, or the nets are too narrow.
+    Raises: UserError if x or the context isn't a vector, or the nets are too narrow.
     References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
 
     >>> flow = spline_autoregressive(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1:
-        raise UserError(f"model=spline_autoregressive needs vectors; this dataset has {spec.shape}")
-    (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    features, context = spec.vectors("model=spline_autoregressive")
     if width < features:
         raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
     closed = bounded(spec)
@@ -60,5 +58,5 @@ def spline_autoregressive(
     return Flow(
         Compose([Rescale(spec), *transforms, Probit(closed)]),
         StandardNormal(spec.shape),
-        Standardize(spec.context_shape) if spec.context_shape else None,
+        normaliser(spec),
     )

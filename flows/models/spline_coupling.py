@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
-from flows.errors import UserError
 from flows.nets import MLP, Activation
-from flows.transforms import Coupling, Probit, Rescale, Spline, Standardize, alternating, bounded
+from flows.transforms import Coupling, Probit, Rescale, Spline, alternating, bounded, normaliser
 from flows.types import Bins, Fraction, PositiveFloat, PositiveInt
 
 
@@ -35,18 +34,14 @@ def spline_coupling(
         dropout: Share of their hidden units that is left out in training.
         reach: Half the interval of a spline of an unbounded feature, in standard deviations.
 
-    Raises: UserError if x isn't a vector of at least two features.
+    Raises: UserError if x isn't a vector of at least two features, or the context no vector.
     References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
 
     >>> flow = spline_coupling(Spec(names=("a", "b", "c"), shape=(3,)))
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    if len(spec.shape) != 1 or spec.shape[0] < 2:
-        raise UserError(
-            f"model=spline_coupling needs vectors of two features or more; this dataset has {spec.shape}"
-        )
-    (features,), (context,) = spec.shape, spec.context_shape or (0,)
+    features, context = spec.vectors("model=spline_coupling", least=2)
     closed = bounded(spec)
     couplings = []
     for layer in range(layers):
@@ -58,5 +53,5 @@ def spline_coupling(
     return Flow(
         Compose([Rescale(spec), *couplings, Probit(closed)]),
         StandardNormal(spec.shape),
-        Standardize(spec.context_shape) if spec.context_shape else None,
+        normaliser(spec),
     )

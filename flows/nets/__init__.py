@@ -4,8 +4,8 @@ from flows.nets.attention import Lookup
 from flows.nets.conv import ConvNet, Padding, Reduce
 from flows.nets.critic import Critic
 from flows.nets.made import MADE
-from flows.nets.masked import Masked
 from flows.nets.mlp import MLP, Activation
+from flows.nets.muted import Muted
 from flows.nets.separate import Separate
 from flows.nets.waves import Waves
 
@@ -16,7 +16,7 @@ __all__ = [
     "ConvNet",
     "Critic",
     "Lookup",
-    "Masked",
+    "Muted",
     "Padding",
     "Reduce",
     "Separate",

@@ -103,7 +103,16 @@ class _Block(nn.Module):
 
 @final
 class Conv(nn.Conv2d):
-    """A 3 × 3 convolution of images (N, C, H, W) to ⌈H/stride⌉ × ⌈W/stride⌉."""
+    """A 3 × 3 convolution.
+
+    Args:
+        inputs: Channels of an image.
+        outputs: Channels of the result.
+        padding: What lies beyond the edges.
+        stride: Cells from one place of the kernel to the next.
+
+    Shapes: images (N, inputs, H, W); result (N, outputs, ⌈H/stride⌉, ⌈W/stride⌉).
+    """
 
     def __init__(self, inputs: int, outputs: int, padding: Padding, stride: int = 1) -> None:
         super().__init__(inputs, outputs, 3, stride, padding=1, padding_mode=padding)

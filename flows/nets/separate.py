@@ -13,6 +13,9 @@ from torch import Tensor, nn
 class Separate(nn.Module):
     """Nets that see the same input; their outputs are joined.
 
+    Args:
+        nets: Each maps (..., inputs), (..., C) to outputs of its own.
+
     Shapes: x (..., inputs); context (..., C) or None; result (..., sum of the nets' outputs).
 
     >>> from flows.nets import MLP

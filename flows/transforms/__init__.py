@@ -12,7 +12,7 @@ from flows.transforms.mixing import Mixing, haar
 from flows.transforms.partition import Partition, alternating
 from flows.transforms.spline import Spline
 from flows.transforms.squeeze import Squeeze
-from flows.transforms.standardize import Standardize
+from flows.transforms.standardize import Standardize, normaliser
 
 __all__ = [
     "ALL",
@@ -35,5 +35,6 @@ __all__ = [
     "alternating",
     "bounded",
     "haar",
+    "normaliser",
     "to_reals",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from collections.abc import Callable
+from typing import Self, final
 
 import torch
 from torch import Tensor
 
 from flows.core import Batch, Spec, Transform
+from flows.heads import interior
 from flows.transforms.standardize import Standardize, fit
 
 
@@ -33,7 +35,7 @@ class Rescale(Transform):
     """Bounded features onto (0, 1), the others to zero mean and unit variance, fitted by `initialise`.
 
     Beyond the support the density is zero: ladj is -inf there. A point on an end, where rounding can put
-    one that was drawn inside, counts as just within.
+    one that was drawn inside, counts as just within; ends are rounded as points are, in any precision.
 
     Args:
         spec: Names the ends.
@@ -52,10 +54,11 @@ class Rescale(Transform):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        ends = torch.tensor([pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]])
+        self.ends = [pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]]
         self.register_buffer("bounded", bounded(spec), persistent=False)
-        self.register_buffer("shift", ends[:, 0].clone())
-        self.register_buffer("scale", ends[:, 1] - ends[:, 0])
+        self.register_buffer("shift", torch.zeros(spec.shape))
+        self.register_buffer("scale", torch.ones(spec.shape))
+        self._place()
 
     def initialise(self, batch: Batch) -> None:
         free = ~self.bounded
@@ -69,12 +72,22 @@ class Rescale(Transform):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[:-1])
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._place()  # after .double(), say, the ends would still be those of single precision
+        return self
+
+    def _place(self) -> None:
+        """Bounded features from one end to the other, in this precision."""
+        low, high = self.shift.new_tensor(self.ends).unbind(-1)
+        self.shift = torch.where(self.bounded, low, self.shift)
+        self.scale = torch.where(self.bounded, high - low, self.scale)
+
     def each(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log |dz/dx| feature by feature: (..., D) both."""
         z = (x - self.shift) / self.scale
         beyond = self.bounded & ((z < 0) | (z > 1))
-        margin = torch.finfo(z.dtype).eps
-        z = torch.where(self.bounded, z.clamp(margin, 1 - margin), z)
+        z = torch.where(self.bounded, z.clamp(*interior(z)), z)
         return z, torch.where(beyond, -torch.inf, -self.scale.log())
 
 
@@ -86,6 +99,7 @@ class Logit(Transform):
         mask: The features, bool (D,).
 
     Shapes: x, z (..., D); ladj (...).
+    References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
     >>> z, ladj = Logit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
     >>> z.shape, ladj.shape
@@ -103,8 +117,7 @@ class Logit(Transform):
         return torch.where(self.mask, z, x), -self._log_slope(z)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(z.dtype).eps
-        x = z.sigmoid().clamp(margin, 1 - margin)  # far out it would round onto the end
+        x = z.sigmoid().clamp(*interior(z))  # far out it would round onto the end
         return torch.where(self.mask, x, z), self._log_slope(z)
 
     def _log_slope(self, z: Tensor) -> Tensor:
@@ -123,6 +136,7 @@ class Probit(Transform):
         mask: The features, bool (D,).
 
     Shapes: x, z (..., D); ladj (...).
+    References: Chen and Gopinath 2000, Gaussianization, Advances in Neural Information Processing Systems 13.
 
     >>> z, ladj = Probit(torch.tensor([True, False]))(torch.full((7, 2), 0.3))
     >>> z.shape, ladj.shape
@@ -136,13 +150,11 @@ class Probit(Transform):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(x.dtype).eps
-        z = torch.special.ndtri(torch.where(self.mask, x, 0.5).clamp(margin, 1 - margin))
+        z = torch.special.ndtri(torch.where(self.mask, x, 0.5).clamp(*interior(x)))
         return torch.where(self.mask, z, x), -self._log_slope(z)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        margin = torch.finfo(z.dtype).eps
-        x = torch.special.ndtr(z).clamp(margin, 1 - margin)
+        x = torch.special.ndtr(z).clamp(*interior(z))
         return torch.where(self.mask, x, z), self._log_slope(z)
 
     def _log_slope(self, z: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from flows.transforms.elementwise import Elementwise
 class Given(Transform):
     r"""z = f(x; net(c)). The Jacobian is diagonal, so ladj sums log f'.
 
-    However many follow each other, they are one map feature by feature: with an affine f the law stays that
-    of independent features.
+    Any number in a row is still one map of each feature by itself: with an affine f the law stays that of
+    independent features.
 
     Args:
         net: Maps the context to the parameters of f.

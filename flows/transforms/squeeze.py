@@ -35,15 +35,14 @@ class Squeeze(nn.Module):
 
     def __init__(self, channels: int, size: tuple[int, int], there: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer(
-            "there", torch.ones(channels, *size) if there is None else there, persistent=False
-        )
+        there = torch.ones(channels, *size, dtype=torch.bool) if there is None else there
+        self.register_buffer("there", there, persistent=False)
         self.channels = channels
         self.full = size
         self.size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
 
     def down(self, x: Tensor) -> Tensor:
-        """The blocks of x, zero where absent."""
+        """The blocks of x, zero, or False, where absent."""
         (height, width), (h, w) = self.full, self.size
         x = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
         blocks = x.unflatten(-1, (w, 2)).unflatten(-3, (h, 2))
@@ -56,4 +55,4 @@ class Squeeze(nn.Module):
 
     def present(self) -> Tensor:
         """Which cells exist, bool (4C, ⌈H/2⌉, ⌈W/2⌉)."""
-        return self.down(self.there) > 0
+        return self.down(self.there)

@@ -7,8 +7,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from flows.core import Batch, Transform
+from flows.core import Batch, Spec, Transform
 from flows.errors import UserError
+from flows.masks import present
 
 
 def fit(x: Tensor, shared: int = 0, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -33,6 +34,16 @@ def fit(x: Tensor, shared: int = 0, present: Tensor | None = None) -> tuple[Tens
             f"std {std.flatten().tolist()}; use more examples, or leave the feature out"
         )
     return mean, std
+
+
+def normaliser(spec: Spec) -> Standardize | None:
+    """Units of the context, one for each feature, or for each channel of fields; None without a context.
+
+    >>> normaliser(Spec(names=("a",), shape=(1,))) is None
+    True
+    """
+    shape = spec.context_shape
+    return Standardize(shape, len(shape) - 1, present(spec.context_absent, shape)) if shape else None
 
 
 @final
@@ -63,6 +74,7 @@ class Standardize(Transform):
         super().__init__()
         own = len(shape) - shared
         units = (*shape[:own], *[1] * shared)
+        self.shape = tuple(shape)
         self.shared = shared
         there = torch.ones(shape) if present is None else present.float()
         cells = (

@@ -8,6 +8,7 @@ from torch import Tensor
 from data.memory import InMemory
 from flows.bases import StandardNormal
 from flows.core import Density, Flow, Part, Sampler, Spec, Transform
+from flows.transforms import Standardize
 
 
 class Scale(Transform):
@@ -34,7 +35,9 @@ class Scale(Transform):
 
 
 def gaussian(features: int = 2, mean: float = 0.0, std: float = 1.0, shift: float = 0.0) -> Flow:
-    return Flow(Scale(mean, std, shift), StandardNormal((features,)).double())
+    """Given a context of one number if there is a shift, which it adds to the mean."""
+    normaliser = Standardize((1,)).double() if shift else None
+    return Flow(Scale(mean, std, shift), StandardNormal((features,)).double(), normaliser)
 
 
 class Wrong(Density):

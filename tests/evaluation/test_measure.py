@@ -141,7 +141,7 @@ def test_learning_by_heart_shows_in_the_likelihood_of_training_points():
 
 
 def test_lost_draws_and_too_few_points_are_said():
-    lost = Wrong(gaussian(mean=math.nan), gaussian())
+    lost = Wrong(gaussian(3, mean=math.nan), gaussian(3))
     metrics, warnings = measure(lost, Drawn(gaussian(3), features=3, n=100, known=False), pairs=50)
     assert metrics["lost_draws"] == 1
     assert any(line.startswith("lost_draws") for line in warnings)

@@ -44,5 +44,5 @@ def test_separate_nets_double_the_parameters_of_the_hidden_layers(shared_net):
 
 @pytest.mark.parametrize("shape", [(1,), (3, 4, 4)])
 def test_what_it_cannot_model_is_refused(shape):
-    with pytest.raises(UserError, match="vectors of two features or more"):
+    with pytest.raises(UserError, match="vectors of 2 features or more"):
         realnvp(Spec(names=("a",), shape=shape))

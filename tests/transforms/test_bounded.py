@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import zoo
 
 from flows.core import Batch, Compose, Spec, Transform
 from flows.errors import UserError
+from flows.training.player import fill
 from flows.transforms import Logit, Probit, Rescale, bounded, to_reals
 
+TENTHS = Spec(names=("a", "b"), shape=(2,), support=((0.1, 0.7), (0.2, 0.3)))
 SPEC = Spec(names=("a", "b", "c"), shape=(3,), support=((-1.0, 3.0), None, (0.0, 1.0)))
 
 
@@ -66,6 +70,27 @@ def test_the_ends_themselves_are_finite(name):
     z, ladj = transform(torch.tensor([[-1.0, 0.0, 0.0], [3.0, 0.0, 1.0]]))
     assert z.isfinite().all()
     assert ladj.isfinite().all()
+
+
+def to_double(rescale: Rescale) -> Rescale:
+    return rescale.double()
+
+
+def loaded(rescale: Rescale) -> Rescale:
+    """As a run in double precision starts from one in single."""
+    fill(rescale, Rescale(TENTHS).state_dict())
+    return rescale.to(torch.float64)
+
+
+@pytest.mark.parametrize("way", [to_double, loaded])
+def test_in_double_precision_the_ends_are_those_of_double_precision(way):
+    ends = torch.tensor(TENTHS.support, dtype=torch.float64).T
+    _, ladj = way(Rescale(TENTHS))(ends)
+    assert ladj.tolist() == [-math.log(0.7 - 0.1) - math.log(0.3 - 0.2)] * 2
+    _, ladj = way(Rescale(TENTHS)).float()(ends.float())
+    assert ladj.isfinite().all()
+    _, ladj = way(Rescale(TENTHS))(ends + torch.tensor([[-1e-9], [1e-9]]))
+    assert ladj.isinf().all()
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

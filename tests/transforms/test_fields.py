@@ -8,7 +8,7 @@ import zoo
 
 from flows.core import Batch, Compose, Inverse
 from flows.errors import UserError
-from flows.nets import ConvNet, Masked, Reduce
+from flows.nets import ConvNet, Muted, Reduce
 from flows.transforms import (
     Affine,
     Coupling,
@@ -55,8 +55,8 @@ def level(channels, size):
         first = torch.arange(2 * half) < half
         steps = [
             Mixing(haar(channels), present.all(0)),
-            Coupling(first, Masked(net(half, 2 * half, 8), present[~first].repeat(2, 1, 1)), affine(), -3),
-            Inverse(Given(Masked(net(8, 4 * half), present.repeat(2, 1, 1)), affine(), axis=-3)),
+            Coupling(first, Muted(net(half, 2 * half, 8), present[~first].repeat(2, 1, 1)), affine(), -3),
+            Inverse(Given(Muted(net(8, 4 * half), present.repeat(2, 1, 1)), affine(), axis=-3)),
         ]
         inputs = CONTEXT if squeeze is outer else 8
         transform = Guided(Reduce(inputs, 8), Level(squeeze, Compose(steps), transform))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @final
-class Masked(nn.Module):
+class Muted(nn.Module):
     """A net whose outputs are zero where the mask is False, whatever it sees.
 
     Args:
@@ -20,7 +20,7 @@ class Masked(nn.Module):
     >>> import torch
     >>> from flows.nets import ConvNet
     >>> mask = torch.arange(5) < 4
-    >>> Masked(ConvNet(1, 2), mask.expand(2, 4, 5))(torch.zeros(7, 1, 4, 5)).shape
+    >>> Muted(ConvNet(1, 2), mask.expand(2, 4, 5))(torch.zeros(7, 1, 4, 5)).shape
     torch.Size([7, 2, 4, 5])
     """
 
