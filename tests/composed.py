@@ -34,6 +34,10 @@ def session(*overrides: str) -> Session:
 
 def run(folder: Path, *overrides: str) -> None:
     """What train.py would do; UserError instead of its one line and status 2."""
-    config = configuration(f"run_dir={folder}", *overrides)
+    carry_out(configuration(f"run_dir={folder}", *overrides))
+
+
+def carry_out(config: dict[str, Any]) -> None:
+    """What train.py would do, told so much."""
     train.check(config)
     train.train.__wrapped__(config)
