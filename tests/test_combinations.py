@@ -14,7 +14,6 @@ import zoo
 
 from flows.core import AnySubset, Flow
 from flows.errors import UserError
-from flows.evaluation import figures
 from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
@@ -46,12 +45,6 @@ def configuration(folder, dataset, model, trainer):
     for group, option in (("model", model), ("trainer", trainer)):
         config[group] = composed_once(f"{group}={option}", *SHORT)[group]
     return deepcopy(config)
-
-
-@pytest.fixture(autouse=True)
-def _unpainted(monkeypatch):
-    """Curves are plotted as ever; no file of pixels is made of them, which takes longer than three steps."""
-    monkeypatch.setattr(figures, "png", lambda figure: b"")
 
 
 def finished(folder):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import csv
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-import zoo
+from lives import End, live
 
 from flows.training import checkpoint
-
-sys.path.insert(0, str(zoo.ROOT / "tests" / "reliability"))  # for `import lives`
-from lives import End, live
 
 ARGUMENTS = (
     "model.layers=2",
