@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from typeguard import ForwardRefPolicy, config, install_import_hook
 
+sys.path.insert(0, str(Path(__file__).parent / "reliability"))  # for `import lives`
 sys.path.insert(0, str(Path(__file__).parent))  # for `import zoo`
-config.forward_ref_policy = ForwardRefPolicy.IGNORE  # named tuples keep theirs as text
-install_import_hook(["flows", "data"])  # signatures are checked at every call of a test
+import checked
 
+checked.check_signatures()
 
 settings.register_profile("here", deadline=None, derandomize=True, database=None)
 settings.load_profile("here")  # no clock decides, and every run tries the same

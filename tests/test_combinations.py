@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from copy import deepcopy
+from functools import cache
 
 import composed
 import pytest
@@ -15,6 +17,7 @@ from flows.errors import UserError
 from flows.training.table import read
 
 SHORT = ("experiment=debug", "logger=csv", "logger.describe=false", "logger.log_every=1")
+composed_once = cache(composed.configuration)  # for Hydra takes longer than three steps
 SIZES = {"n": 600, "n_train": 600, "n_val": 100, "n_test": 100, "height": 16, "width": 16}
 DATASETS = [
     name for name in zoo.names("dataset") if "path" not in zoo.node("dataset", name)
@@ -30,9 +33,18 @@ def short(dataset):
     return (*SHORT, *(f"dataset.{key}={size}" for key, size in SIZES.items() if key in keys))
 
 
+@cache
 def is_of_fields(dataset):
     """Whether its examples lie on a grid, which a model of vectors refuses, as one of fields does vectors."""
     return len(composed.dataset(f"dataset={dataset}", *short(dataset)).spec.shape) == 3
+
+
+def configuration(folder, dataset, model, trainer):
+    """Of such a run: each group's part as Hydra composes it beside the other groups' defaults."""
+    config = {**composed_once(f"dataset={dataset}", *short(dataset)), "run_dir": str(folder)}
+    for group, option in (("model", model), ("trainer", trainer)):
+        config[group] = composed_once(f"{group}={option}", *SHORT)[group]
+    return deepcopy(config)
 
 
 def finished(folder):
@@ -57,22 +69,24 @@ def combinations():
 
 @pytest.mark.parametrize(("dataset", "model", "trainer"), [*combinations()])
 def test_three_steps_or_one_line(tmp_path, dataset, model, trainer):
-    choice = (f"dataset={dataset}", f"model={model}", f"trainer={trainer}")
     needs = {"masked": SUBSETS, "wgan_gp": FLOWS}
+    config = configuration(tmp_path / "run", dataset, model, trainer)
     if model not in needs.get(trainer, {model}) or is_of_fields(dataset) != (model in zoo.FIELDS):
         with pytest.raises(UserError) as refusal:
-            composed.run(tmp_path / "run", *choice, *short(dataset))
+            composed.carry_out(config)
         assert "\n" not in str(refusal.value)
         return
-    composed.run(tmp_path / "run", *choice, *short(dataset))
+    composed.carry_out(config)
     last = finished(tmp_path / "run")[-1]
     assert float(last.get("val_kl_to_truth", 1)) > 0
 
 
 @pytest.mark.parametrize("dataset", LABELLED)
 def test_labels_as_context_or_one_line(tmp_path, dataset):
+    config = configuration(tmp_path / "run", dataset, "realnvp", "likelihood")
+    config["dataset"]["labels"] = True
     try:
-        composed.run(tmp_path / "run", f"dataset={dataset}", "dataset.labels=true", *short(dataset))
+        composed.carry_out(config)
     except UserError as refusal:
         assert "labels" in str(refusal)
         assert "\n" not in str(refusal)

@@ -11,6 +11,7 @@ import tomllib
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
+import hasty
 import pytest
 from documents import ROOT, blocks, make_targets, section, short
 
@@ -94,7 +95,8 @@ def converse(text):
 def toured(tmp_path_factory):
     """A folder in which all that the README says has been done."""
     folder = tmp_path_factory.mktemp("toured")
-    with working_in(folder):
+    with working_in(folder), pytest.MonkeyPatch.context() as patch:
+        hasty.hurry(patch)
         follow(README)
     return folder
 

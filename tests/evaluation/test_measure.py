@@ -2,6 +2,7 @@ import math
 import re
 from itertools import permutations
 
+import hasty
 import pytest
 import torch
 from gaussians import Copier, Drawn, Wrong, gaussian
@@ -16,6 +17,11 @@ from flows.evaluation.measure import measure
 
 FIELDS = grf(height=8, width=8, n_train=40, n_test=30)
 KL = math.log(1.5) + (1 + 0.3**2) / (2 * 1.5**2) - 0.5  # of N(0, 1) from N(0.3, 1.5²), each feature
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch):
+    hasty.hurry(monkeypatch)
 
 
 def test_kl_between_gaussians_in_closed_form():

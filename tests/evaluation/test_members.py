@@ -6,6 +6,7 @@ import json
 
 import composed
 import gridded
+import hasty
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,6 +19,11 @@ from flows.evaluation.tasks.report import report
 from flows.evaluation.tasks.sample import sample
 
 TINY = ("trainer.max_steps=2", "model.width=8", "logger=csv", "logger.describe=false", "runtime.threads=1")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch):
+    hasty.hurry(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import composed
+import hasty
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +18,7 @@ import torch
 import yaml
 from gaussians import Drawn, gaussian
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from lives import live
 
 import flows
 from flows.config import build
@@ -39,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 
 def train(folder, seed=0, labels=False):
     """A small run, as train.py leaves it."""
-    overrides = [f"run_dir={folder}", f"seed={seed}", f"dataset.labels={str(labels).lower()}"]
+    overrides = [f"seed={seed}", f"dataset.labels={str(labels).lower()}"]
     overrides += [
         "dataset.n_train=512",
         "dataset.n_val=200",
@@ -48,8 +49,13 @@ def train(folder, seed=0, labels=False):
         "logger=csv",
     ]
     overrides += ["model.layers=2", "model.width=8", "trainer.max_steps=20", "trainer.validate_every=10"]
-    subprocess.run([sys.executable, "train.py", *overrides], cwd=ROOT, check=True, capture_output=True)
+    composed.run(folder, *overrides)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch):
+    hasty.hurry(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -203,11 +209,11 @@ def test_a_run_without_metrics_has_no_curves(run):
 def fields(tmp_path_factory):
     """A small run of fields."""
     folder = tmp_path_factory.mktemp("runs") / "fields"
-    overrides = [f"run_dir={folder}", "dataset=grf", "model=conditional_flow", "runtime=cpu", "logger=csv"]
+    overrides = ["dataset=grf", "model=conditional_flow", "runtime=cpu", "logger=csv"]
     overrides += ["dataset.height=8", "dataset.width=8", "dataset.n_train=64", "dataset.n_val=16"]
     overrides += ["dataset.n_test=20", "dataset.fresh=false", "model.layers=2", "model.width=8"]
     overrides += ["trainer.max_steps=4", "trainer.validate_every=2", "trainer.batch_size=16"]
-    subprocess.run([sys.executable, "train.py", *overrides], cwd=ROOT, check=True, capture_output=True)
+    composed.run(folder, *overrides)
     return folder
 
 
@@ -652,20 +658,20 @@ def test_a_table_of_ones_own_goes_in_and_comes_out(tmp_path):
     own.to_csv(tmp_path / "own.csv", index=False)
 
     def call(program, *arguments):
-        done = subprocess.run([sys.executable, program, *arguments], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        done = live(*arguments, cwd=tmp_path, program=program)
+        assert done.status == 0, done.err
 
     run = f"{tmp_path}/run"
     data = ["dataset=table", f"dataset.path={tmp_path}/own.csv", "dataset.columns=[height,count,pet]"]
     data += ["dataset.context=[pen]", "dataset.categorical=dequantise"]
     small = ["runtime=cpu", "logger=csv", "model.layers=2", "model.width=8", "trainer.max_steps=5"]
-    call("train.py", f"run_dir={run}", *data, *small)
-    call("evaluate.py", "task=sample", f"run={run}", "n=20", f"output={tmp_path}/x.parquet")
+    call("train", f"run_dir={run}", *data, *small)
+    call("evaluate", "task=sample", f"run={run}", "n=20", f"output={tmp_path}/x.parquet")
     drawn = pd.read_parquet(tmp_path / "x.parquet")
     assert list(drawn.columns) == ["height", "count", "pet", "pen=a", "pen=b"]
     assert [str(dtype) for dtype in drawn.dtypes[:3]] == ["float32", "int64", "str"]
     assert {*drawn.pet} <= {"cat", "dog"}
-    call("evaluate.py", "task=score", f"run={run}", f"input={tmp_path}/own.csv", f"output={tmp_path}/y.csv")
+    call("evaluate", "task=score", f"run={run}", f"input={tmp_path}/own.csv", f"output={tmp_path}/y.csv")
     scored = pd.read_csv(tmp_path / "y.csv")
     pd.testing.assert_frame_equal(scored[[*own.columns]], own)
     assert np.isfinite(scored.log_prob).all()
@@ -691,17 +697,16 @@ def test_yaml_lists_every_argument_and_its_default(task):
 
 def test_the_command_line(trained, tmp_path):
     def call(*arguments):
-        command = [sys.executable, "evaluate.py", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return live(*arguments, cwd=tmp_path, program="evaluate")
 
     done = call("task=sample", f"run={trained}", "n=4", f"output={tmp_path}/x.csv")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert len(pd.read_csv(tmp_path / "x.csv")) == 4
     typo = call("task=sample", "rnu=latest", f"output={tmp_path}/y.csv")
-    assert typo.returncode == 2
-    assert typo.stderr.count("\n") == 1
-    assert "did you mean run?" in typo.stderr
-    listed = call("task=report", "--cfg", "job").stdout.splitlines()
+    assert typo.status == 2
+    assert typo.err.count("\n") == 1
+    assert "did you mean run?" in typo.err
+    listed = call("task=report", "--cfg", "job").out.splitlines()
     assert "points: 100000" in listed
     assert "n: 1000" not in listed  # keys are known only where they make sense
 

@@ -6,11 +6,14 @@ import itertools
 import json
 import subprocess
 import sys
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import composed
+import hasty
 import pytest
 import torch
 import zoo
@@ -30,11 +33,17 @@ TINY = (
     *("runtime.device=cpu", "logger=csv", "logger.log_every=10"),
 )
 MEMBERS = (("seed=0",), ("seed=1", "trainer.optimizer.lr=1e-2"), ("seed=2", "dataset.seed=4"))
+composed_once = cache(composed.configuration)  # for Hydra takes longer than the runs
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch):
+    hasty.hurry(monkeypatch)
 
 
 def configs(folder: Path, *members: tuple[str, ...]) -> list[dict[str, Any]]:
     return [
-        composed.configuration(*TINY, *own, f"run_dir={folder / str(number)}")
+        deepcopy(composed_once(*TINY, *own)) | {"run_dir": str(folder / str(number))}
         for number, own in enumerate(members)
     ]
 
@@ -176,15 +185,14 @@ def test_a_bug_in_the_batch_is_the_failure_of_all_its_runs(tmp_path, monkeypatch
 # The command
 
 
-def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", "-m", "hydra/launcher=batched", f"run_dir={folder}", *arguments]
-    return subprocess.run(command, cwd=zoo.ROOT, capture_output=True, text=True)
+COMMAND = ("train.py", "-m", "hydra/launcher=batched")
 
 
 def test_a_sweep_by_command(tmp_path):
     """One that diverges is told of by its own file and at the end; the others are put together."""
     lr = "trainer.optimizer.lr=1e-3,1e300"
-    done = call(tmp_path / "s", *TINY, "trainer.warmup=0", "seed=0,1", lr)
+    command = [sys.executable, *COMMAND, f"run_dir={tmp_path}/s", *TINY, "trainer.warmup=0", "seed=0,1", lr]
+    done = subprocess.run(command, cwd=zoo.ROOT, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("#0 ")
     assert "0.001                      2 " in done.stdout
@@ -203,9 +211,12 @@ def test_a_sweep_by_command(tmp_path):
         ("+hydra.launcher.sise=4", "hydra.launcher.sise: no such key; did you mean size?"),
     ],
 )
-def test_wrong_options_are_one_line(tmp_path, argument, says):
-    done = call(tmp_path / "s", "seed=0,1", argument)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"train.py: error: {says}")
-    assert done.stderr.count("\n") == 1
+def test_wrong_options_are_one_line(tmp_path, monkeypatch, capfd, argument, says):
+    monkeypatch.setattr(sys, "argv", [*COMMAND, f"run_dir={tmp_path}/s", "seed=0,1", argument])
+    with pytest.raises(SystemExit) as leaving:
+        train.train()
+    assert leaving.value.code == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"train.py: error: {says}")
+    assert said.count("\n") == 1
     assert not (tmp_path / "s").exists()
