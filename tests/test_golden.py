@@ -38,7 +38,7 @@ def test_golden_curve(tmp_path, name):
     if name.startswith("netcdf"):
         toy = (f"dataset.path={gridded.saved(tmp_path)}", "dataset.target=[t2m]", "dataset.coarsen=3")
     if name == "grf_wgan":  # a step has six turns
-        toy += ("trainer.max_steps=4", "trainer.validate_every=2", "trainer.checkpoint_every=4")
+        toy += ("trainer.max_steps=2", "trainer.validate_every=1", "trainer.checkpoint_every=2")
     composed.run(tmp_path / "run", *CURVES[name], *SHORT, *toy)
     rows = read(tmp_path / "run" / "metrics.csv")
     curve = {

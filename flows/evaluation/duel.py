@@ -71,6 +71,7 @@ def duel(
     pool: Tensor,
     limit: int,
     enough: int,
+    most: int,
     generator: torch.Generator,
 ) -> Duel:
     """Draws of the model against one part of the data.
@@ -90,7 +91,8 @@ def duel(
         part: The real points, on the lattice if there is one.
         pool: All real points of the same law, `joint`; the part's are among them.
         limit: Most points on a side.
-        enough: Points to draw in all: as often as they allow, once at least, under the same contexts.
+        enough: Points to draw in all: as often as they allow, once at least, under the same contexts …
+        most: … and so many times at most.
         generator: Of every draw.
     """
     own = joint(part)
@@ -108,5 +110,5 @@ def duel(
         shuffled = torch.randperm(len(stock), generator=generator)
         return stock[shuffled[:n]], stock[shuffled[n : 2 * n]]
 
-    times = max(1, enough // max(1, n))
+    times = max(1, min(most, enough // max(1, n)))
     return Duel(real, [draw(model, spec, n, contexts, generator) for _ in range(times)], again)

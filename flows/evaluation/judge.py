@@ -92,9 +92,9 @@ def judge(
         return {}
     units = Units.of(real[-1], generator)
     statistics = _statistics(spec, test.x[0].numel(), units, pairs, generator)
-    most = max(statistic.limit for statistic in statistics)
+    limit = max(statistic.limit for statistic in statistics)
     duels = {
-        suffix: duel(model, truth, spec, part, torch.cat(real), most, ENOUGH, generator)
+        suffix: duel(model, truth, spec, part, torch.cat(real), limit, ENOUGH, DRAWS, generator)
         for suffix, part in parts.items()
     }
     if any(len(each.real) < FEWEST for each in duels.values()):  # halves may be too few

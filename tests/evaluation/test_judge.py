@@ -48,7 +48,7 @@ LINE = Spec(("a",), (1,))
 
 def test_a_known_truth_is_drawn_from_against_the_same_points():
     part, pool = numbers(50), torch.cat((joint(numbers(50)), joint(numbers(70, 50))))
-    found = duel(Numbered(), Numbered(), LINE, part, pool, 1000, 1, generator())
+    found = duel(Numbered(), Numbered(), LINE, part, pool, 1000, 1, 9, generator())
     assert sorted(found.real[:, 0].tolist()) == list(range(50))
     assert found.real[:, 0].tolist() != list(
         range(50)
@@ -63,7 +63,7 @@ def test_a_known_truth_is_drawn_from_against_the_same_points():
 @pytest.mark.parametrize(("test", "train", "size"), [(50, 70, 50), (70, 50, 60), (51, 0, 25)])
 def test_an_unknown_truth_is_stood_for_by_disjoint_real_points_at_equal_sizes(test, train, size):
     part, pool = numbers(test), torch.cat((joint(numbers(test)), joint(numbers(train, test))))
-    found = duel(Numbered(), None, LINE, part, pool, 1000, 1, generator())
+    found = duel(Numbered(), None, LINE, part, pool, 1000, 1, 9, generator())
     assert set(found.real[:, 0].tolist()) <= set(range(test))
     seen = set()
     for _ in range(20):
@@ -78,7 +78,7 @@ def test_an_unknown_truth_is_stood_for_by_disjoint_real_points_at_equal_sizes(te
 @pytest.mark.parametrize("truth", [None, Numbered()])
 def test_draws_are_made_under_the_contexts_of_the_other_half(truth):
     part = numbers(41, labels=True)
-    found = duel(Numbered(), truth, LINE, part, joint(numbers(41, labels=True)), 1000, 1, generator())
+    found = duel(Numbered(), truth, LINE, part, joint(numbers(41, labels=True)), 1000, 1, 9, generator())
     assert len(found.real) == len(found.drawn[0]) == 20
     assert torch.equal(found.real[:, 1], found.real[:, 0] + 0.5)
     assert not {*found.real[:, 1].tolist()} & {*found.drawn[0][:, 1].tolist()}
@@ -90,9 +90,11 @@ def test_draws_are_made_under_the_contexts_of_the_other_half(truth):
 
 
 def test_the_limit_is_kept():
-    found = duel(Numbered(), None, LINE, numbers(50), joint(numbers(50)), 10, 45, generator())
+    found = duel(Numbered(), None, LINE, numbers(50), joint(numbers(50)), 10, 45, 9, generator())
     assert len(found.real) == len(found.drawn[0]) == len(found.again()[0]) == 10
     assert len(found.drawn) == 4  # as often as 45 points allow
+    fewer = duel(Numbered(), None, LINE, numbers(50), joint(numbers(50)), 10, 45, 3, generator())
+    assert len(fewer.drawn) == 3
 
 
 def test_scores_are_means_over_draws_and_floors_over_redraws():
