@@ -119,7 +119,7 @@ def test_row_02_a_crash_within_a_save_leaves_the_old_checkpoint_or_the_new(when,
 @pytest.mark.parametrize("keep", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_row_35_best_and_last_survive_a_crash_while_pruning(keep, tmp_path):
     """With the best long before the last: the learning rate is far too high."""
-    worse = ("trainer.optimizer.lr=0.5", "trainer.warmup=0", f"trainer.keep={keep}", "trainer.ema=null")
+    worse = ("trainer.optimizer.lr=2.0", "trainer.warmup=0", f"trainer.keep={keep}", "trainer.ema=null")
     whole = live(*KINDS["realnvp"], *worse, "run_dir=whole", cwd=tmp_path)
     assert whole.status == 0, whole.err
     end = sorted(kept(tmp_path / "whole"))
