@@ -48,7 +48,8 @@ def spline_coupling(
         mask = alternating(features, start=layer % 2 == 0)
         kept = int(mask.sum())
         spline = Spline(closed[~mask], bins, reach)
-        net = MLP(kept, spline.params * (features - kept), context, width, depth, activation, dropout)
+        outputs = spline.params * (features - kept)
+        net = MLP(kept, outputs, context, width, depth, activation, dropout, columns=True)
         couplings.append(Coupling(mask, net, spline))
     return Flow(
         Compose([Rescale(spec), *couplings, Probit(closed)]),

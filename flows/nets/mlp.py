@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from flows.nets.columns import Columns
+
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,  # in place: its gradient needs its output alone
@@ -33,6 +35,7 @@ class MLP(nn.Module):
         depth: Hidden layers.
         activation: Nonlinearity between layers.
         dropout: Share of the hidden units that is left out in training.
+        columns: Whether outputs lie in memory one by one, as `Columns` has them.
 
     Shapes: x (..., inputs); context (..., context) or None, its lead broadcast; result (..., outputs).
 
@@ -49,10 +52,13 @@ class MLP(nn.Module):
         depth: int = 2,
         activation: Activation = "relu",
         dropout: float = 0.0,
+        columns: bool = False,
     ) -> None:
         super().__init__()
-        sizes = [inputs + context] + [width] * depth + [outputs]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        sizes = [inputs + context] + [width] * depth
+        hidden = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        last = Columns(sizes[-1], outputs) if columns else nn.Linear(sizes[-1], outputs)
+        self.layers = nn.ModuleList([*hidden, last])
         self.activation = _ACTIVATIONS[activation]
         self.dropout = nn.Dropout(dropout)
         for p in self.layers[-1].parameters():
