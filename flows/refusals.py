@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,10 @@ def _explain(error: BaseException) -> str:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={option}: no such option; {choose(option, error.options, 'options', f'{group}=')}"
     if isinstance(error, OverrideParseException):
+        key, sign, value = error.override.partition("=")
+        if sign and not {*value} & {*"'\"[]{}"}:
+            quoted = shlex.quote(f'{key}="{value}"')
+            return f"{error.override}: can't be read; if that is all meant, quote it: {quoted}"
         return f"{error.override}: can't be read; give KEY=VALUE, with quotes round what isn't plain"
     if isinstance(error, Unwritable):
         return f"{error.filename}: can't be written: {error.strerror}"

@@ -93,6 +93,7 @@ REFUSALS = [
     ("~model.nothing", "'model.nothing' does not exist"),
     ("seed", "seed: can't be read; give KEY=VALUE"),
     ("seed=[1", "seed=[1: can't be read; give KEY=VALUE"),
+    ("run_dir=outputs/größe", """can't be read; if that is all meant, quote it: 'run_dir="outputs/größe"'"""),
     ("seed=0,1", "seed=0,1: several values need -m, a sweep; a list needs brackets, seed=[0,1]"),
     ("run_dir=/dev/null/below", "run_dir: can't make /dev/null/below: Not a directory"),
     ("run_dir=[1]", "run_dir"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import final
 
 from flows.config import build
 from flows.core import Dataset, Density
@@ -15,13 +16,42 @@ from flows.training.saved import Saved
 OUTPUTS = Path("outputs")
 
 
-class Opened(NamedTuple):
-    """A run, its model, the data it was trained on, and what is amiss with them."""
+@final
+class Opened:
+    """A run and its model; the data that it was trained on is read when somebody asks for it.
 
-    saved: Saved
-    density: Density
-    dataset: Dataset
-    warnings: list[str]
+    So a run that came without its data can still be drawn from.
+
+    Args:
+        saved: What its directory says.
+        density: Its model.
+        trusted: Packages of the user's own, from the command line.
+    """
+
+    def __init__(self, saved: Saved, density: Density, trusted: Sequence[str]) -> None:
+        self.saved = saved
+        self.density = density
+        self.warnings: list[str] = []
+        self._trusted = tuple(trusted)
+        status = saved.facts.get("status")
+        if status in ("running", "diverged"):
+            self.warnings.append(
+                f"this run's status is “{status}”: its numbers are those of an unfinished model"
+            )
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, built anew; a warning joins the others if it is no longer what it was.
+
+        Raises: UserError if it can't be.
+        """
+        dataset = build(self.saved.config["dataset"], "dataset", trusted=self._trusted)
+        train, known = dataset.source("train"), self.saved.facts.get("data_hash")
+        if known is not None and train is not None and fingerprint(train) != known:
+            self.warnings.append(
+                "the data has changed since this run was trained: its hash is not the one saved with the run"
+            )
+        return dataset
 
 
 def find(run: str, outputs: Path = OUTPUTS) -> Path:
@@ -32,9 +62,7 @@ def find(run: str, outputs: Path = OUTPUTS) -> Path:
     if run != "latest":
         path = Path(run)
         if not (path / "run.json").is_file():
-            raise UserError(
-                f"run={run}: not a run's directory, it holds no run.json; give run=PATH or run=latest"
-            )
+            raise UserError(f"run={run}: {_wrong(path)}; give run=PATH or run=latest")
         return path
     runs = [facts.parent for facts in outputs.rglob("run.json")]
     if not runs:
@@ -42,8 +70,18 @@ def find(run: str, outputs: Path = OUTPUTS) -> Path:
     return max(runs, key=lambda path: ((path / "run.json").stat().st_mtime_ns, path))
 
 
+def _wrong(path: Path) -> str:
+    """Why a path is no run's directory."""
+    if not path.exists():
+        return "no such folder"
+    inner = next(iter(sorted(path.glob("*/run.json"))), None)
+    if inner is not None:
+        return f"not a run's directory but one of several, such as run={inner.parent}; sweep={path} for all"
+    return "not a run's directory, it holds no run.json"
+
+
 def open_run(path: Path, checkpoint: str, trusted: Sequence[str]) -> Opened:
-    """Load a run's model and rebuild its dataset; warns if the data is no longer what it was trained on.
+    """Load a run's model.
 
     Only targets that `flows.config` allows are built, whatever the run's files name.
 
@@ -55,15 +93,4 @@ def open_run(path: Path, checkpoint: str, trusted: Sequence[str]) -> Opened:
     Raises: UserError if the run can't be read or what it names isn't allowed.
     """
     saved = Saved(path)
-    density = saved.density(checkpoint, tuple(trusted))
-    dataset = build(saved.config["dataset"], "dataset", trusted=tuple(trusted))
-    warnings = []
-    train, known = dataset.source("train"), saved.facts.get("data_hash")
-    if known is not None and train is not None and fingerprint(train) != known:
-        warnings.append(
-            "the data has changed since this run was trained: its hash is not the one saved with the run"
-        )
-    status = saved.facts.get("status")
-    if status in ("running", "diverged"):
-        warnings.append(f"this run's status is “{status}”: its numbers are those of an unfinished model")
-    return Opened(saved, density, dataset, warnings)
+    return Opened(saved, saved.density(checkpoint, tuple(trusted)), trusted)

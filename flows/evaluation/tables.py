@@ -156,7 +156,7 @@ def _cells(path: Path, spec: Spec, skip_blank_lines: bool) -> pd.DataFrame:
 def _check_header(names: list[str], needed: list[str], new: Sequence[str], path: Path) -> None:
     missing = [name for name in needed if name not in names]
     if missing:
-        meant = nearest(missing[0], names)
+        meant = nearest(missing[0], [name for name in names if name not in needed])
         hint = f"; is {missing[0]} called {meant} there?" if meant else ""
         raise UserError(f"{path}: lacks {len(missing)} of {len(needed)} columns: {', '.join(missing)}{hint}")
     doubled = [name for name in needed if names.count(name) > 1]

@@ -36,6 +36,7 @@ class Sweep(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         self._check_values(arguments)
+        self._check_folder()
         batches = self._basic.sweep(arguments)
         self._summarise()
         failures = _failures([job for batch in batches for job in batch], self._basic.overrides or [])
@@ -55,10 +56,19 @@ class Sweep(Sweeper):
             if swept and not [*override.sweep_string_iterator()]:
                 raise UserError(f"{override.input_line}: no values, so there is nothing to run")
 
+    def _check_folder(self) -> None:
+        """Refuse a sweep among the files of a run."""
+        if (self._folder / "run.json").exists():
+            raise UserError(f"run_dir={self._folder}: a run's directory; give the sweep one of its own")
+
+    @property
+    def _folder(self) -> Path:
+        assert self._basic.config is not None
+        return Path(str(self._basic.config.hydra.sweep.dir))
+
     def _summarise(self) -> None:
         """Put the runs together, where the jobs were runs."""
-        assert self._basic.config is not None
-        folder = Path(str(self._basic.config.hydra.sweep.dir))
+        folder = self._folder
         if not any(folder.rglob("run.json")):
             return
         from flows.sweeps.summary import Summary  # heavy, and no refusal waits for it

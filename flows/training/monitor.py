@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 from torch import nn
 from tqdm import tqdm
 
+from flows.training.lines import Lines
 from flows.training.table import Table
 from flows.types import NonNegativeInt, PositiveInt
 
@@ -78,6 +79,7 @@ class Monitor:
 
             self._board = Board(folder / "tensorboard", config, step)
         self._bar: tqdm[Any] | None = None
+        self._lines: Lines | None = None
         self._since = (step, time.perf_counter())
         self._latest: dict[str, float] = {}
 
@@ -88,6 +90,7 @@ class Monitor:
         options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "dynamic_ncols": True}
         options["disable"] = None if shown else True
         with tqdm(total=steps, initial=step, **options) as self._bar:
+            self._lines = Lines(step, steps) if shown and self._bar.disable else None
             try:
                 yield
                 if self._board is not None:
@@ -100,6 +103,11 @@ class Monitor:
     def due(self, step: int) -> bool:
         """Whether it is time to read the loss."""
         return step % self.logger.log_every == 0
+
+    def pulse(self, step: int) -> None:
+        """Called after each step: where no bar is shown, a line now and then tells that it goes on."""
+        if self._lines is not None:
+            self._lines.tell(step)
 
     def draws(self, step: int, steps: int) -> bool:
         """Whether it is time for figures."""

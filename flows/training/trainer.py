@@ -214,6 +214,7 @@ class Trainer:
         Raises: Stopped from within validation or figures; the run is then as it was before this look.
         """
         step, last = run.step, run.step == run.steps
+        monitor.pulse(step)
         folder = monitor.folder / "checkpoints"
         save_every = self.checkpoint_every or max(1, self.epoch(run) // len(self.objective.cycle))
         log, validate, save = (monitor.due(step), step % self.validate_every == 0, step % save_every == 0)

@@ -68,7 +68,7 @@ class Echo(Sampler):
 
 def test_members_are_draws_under_each_cases_own_context(weather, tmp_path, monkeypatch):
     opened = open_run(find(str(weather / "run")), "best", ())
-    opened = opened._replace(density=Echo())
+    opened.density = Echo()
     monkeypatch.setattr("flows.evaluation.tasks.sample.open_run", lambda *_: opened)
     test = opened.dataset.source("test").take(slice(None))
     for cases, places in ((None, [*range(12)]), (3, [0, 6, 11])):

@@ -256,6 +256,12 @@ def test_no_run_is_said_kindly(tmp_path, monkeypatch):
         find("latest", tmp_path)
     with pytest.raises(UserError, match=r"no run\.json"):
         do("report", run=tmp_path)
+    with pytest.raises(UserError, match=r"run=.*nowhere: no such folder; give run=PATH"):
+        do("report", run=tmp_path / "nowhere")
+    (tmp_path / "sweep/0").mkdir(parents=True)
+    (tmp_path / "sweep/0/run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"one of several, such as run=.*sweep/0; sweep=.*sweep for all"):
+        do("report", run=tmp_path / "sweep")
     with pytest.raises(UserError, match="at least one run"):
         do("report", runs=[])
 
@@ -274,9 +280,12 @@ def test_nothing_that_a_run_names_is_executed_outside_the_allowlist(run, tmp_pat
         for task in ("report", "sample", "score"):
             paths = {
                 "report": {},
-                "sample": {"output": "x.csv"},
-                "score": {"input": "x.csv", "output": "y.csv"},
+                "sample": {"output": tmp_path / "x.csv"},
+                "score": {"input": tmp_path / "x.csv", "output": tmp_path / "y.csv"},
             }
+            if (part, task) == ("dataset", "sample"):
+                do(task, run=run, **paths[task])  # which needs no data, and doesn't look at what it is
+                continue
             with pytest.raises(UserError, match="not allowed"):
                 do(task, run=run, **paths[task])
     assert not (tmp_path / "planted").exists()
@@ -329,9 +338,11 @@ def test_a_run_without_its_spec_is_refused(run):
 
 
 def test_data_that_has_changed_is_noticed(run, tmp_path, capsys):
-    assert open_run(run, "best", ()).warnings == []
+    opened = open_run(run, "best", ())
+    assert opened.dataset.truth is not None
+    assert opened.warnings == []
     edit(run / "config.yaml", lambda config: config["dataset"].update(noise=0.06))
-    do("sample", run=run, n=3, output=tmp_path / "x.csv")
+    do("score", run=run, input=table(tmp_path / "x.csv", "x,y\n0,0\n"), output=tmp_path / "y.csv")
     assert "the data has changed" in capsys.readouterr().err
     do("report", run=run)
     assert "the data has changed" in (run / "evaluation/report.html").read_text()
@@ -470,6 +481,7 @@ def test_samples_can_be_scored(labelled, tmp_path):
         ("x,y\n", r"in\.csv: a header without rows"),
         ("x,z\n1,2\n", r"in\.csv: lacks 1 of 2 columns: y"),
         ("X,y\n1,2\n", "is x called X there"),
+        ("yy,y\n1,2\n", "lacks 1 of 2 columns: x$"),
         ("x,y\n1,2\n3,\n5,\n", r"in\.csv: column y, row 2: '' is no finite number \(2 of 3 rows"),
         ("x,y\n1,2\nNaN,4\n", r"column x, row 2: 'NaN' is no finite number \(1 of 2 rows"),
         ("x,y\n1,2\n3,four\n", r"column y, row 2: 'four'"),
@@ -716,3 +728,17 @@ def test_a_context_that_isnt_finite_is_refused(number):
     spec = Spec(("x",), (1,), ("a", "b"), (2,))
     with pytest.raises(UserError, match=r"context=\[(nan|inf), 1\.0\]: expected finite numbers"):
         typed_context([number, 1.0], spec)
+
+
+def test_a_run_is_drawn_from_without_its_data(run, tmp_path):
+    def elsewhere(config):
+        config["dataset"] = {"_target_": "data.table.table", "path": str(tmp_path / "gone.csv")}
+
+    edit(run / "config.yaml", elsewhere)
+    do("sample", run=run, n=7, output=tmp_path / "x.csv")
+    assert len(pd.read_csv(tmp_path / "x.csv")) == 7
+    for task, output in (("report", tmp_path / "report"), ("score", tmp_path / "scored/s.csv")):
+        options = {"input": tmp_path / "x.csv"} if task == "score" else {}
+        with pytest.raises(UserError, match=r"gone\.csv: no such file"):
+            do(task, run=run, output=output, **options)
+        assert not (tmp_path / output.relative_to(tmp_path).parts[0]).exists()

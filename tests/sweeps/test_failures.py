@@ -75,6 +75,15 @@ def test_a_sweep_over_no_values_is_refused(sweep, tmp_path, values):
     assert not (tmp_path / "s").exists()
 
 
+def test_a_sweep_in_a_runs_folder_is_refused(sweep, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/run.json").write_text("{}")
+    said = sweep("model.width=4,6", task=odd_ones_fail)
+    assert (said.status, said.out) == (2, "")
+    assert said.err == "train.py: error: run_dir=s: a run's directory; give the sweep one of its own\n"
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["run.json"]
+
+
 def test_an_interrupt_ends_all(sweep, tmp_path):
     def task(config):
         raise KeyboardInterrupt

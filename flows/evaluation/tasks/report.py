@@ -74,6 +74,7 @@ def report(
             )
         path = find(run)
         opened = open_run(path, checkpoint, trusted_packages)
+        _ = opened.dataset  # before anything is written: it may not be there
         folder = ready(Path(output) if output else path / "evaluation")
         _single(opened, checkpoint, folder, points, n_members, seed)
         return
@@ -92,9 +93,9 @@ def report(
 
 
 def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_members: int, seed: int) -> None:
-    saved, density, dataset, warnings = opened
+    saved, density, dataset = opened.saved, opened.density, opened.dataset
     metrics, doubts = measure(density, dataset, seed, points, n_members=n_members)
-    warnings = [*warnings, *doubts]
+    warnings = [*opened.warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
     figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS, CASES)
     check()  # for the last time: what is written from here on belongs together

@@ -59,9 +59,10 @@ def score(
     if not isinstance(opened.density, Density):
         raise UserError("task=score needs a model with a density; this run's can only be drawn from")
     rows = read(Path(input), spec, place(opened.density)[1], NEW)
-    ready(path.parent)
     generator = torch.Generator().manual_seed(seed)
-    usual = _scores(opened.density, examples(opened.dataset, "val", POINTS, generator), spec, generator)
+    validation = examples(opened.dataset, "val", POINTS, generator)
+    ready(path.parent)
+    usual = _scores(opened.density, validation, spec, generator)
     scores = _scores(opened.density, Batch(rows.x, rows.context), spec, generator)
     rank = torch.searchsorted(usual.sort().values, scores, right=True) / len(usual)
     table = rows.table
