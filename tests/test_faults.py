@@ -14,7 +14,7 @@ import pytest
 import zoo
 from planted import FAULTS
 
-COPIED = ("flows", "data", "conf", "tests", "train.py", "evaluate.py", "pyproject.toml")
+COPIED = ("flows", "data", "conf", "benchmarks", "tests", "train.py", "evaluate.py", "pyproject.toml")
 
 
 def copy(folder: Path) -> None:
