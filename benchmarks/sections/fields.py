@@ -48,7 +48,7 @@ def section(results: Mapping[str, Any]) -> list[str]:
         "",
         "Gaussian random fields given noisy block means of them, `train.py` then `evaluate.py` on one",
         "thread; medians over seeds, each of weights and data alike. Nats a cell; in brackets what the law",
-        "itself scores.",
+        "itself scores. The machine had other work besides, so seconds are too many.",
         "",
         *(f"- {name}: {told}." for name, told in FIELDS.items()),
         "",
