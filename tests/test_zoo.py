@@ -18,6 +18,7 @@ from flows.core import Flow
 
 ALL = [*zoo.MODELS, *zoo.FIELDS]
 LONG = [
+    "affine_autoregressive",
     "masked_transformer",
     "mixture_autoregressive",
     "spline_autoregressive",

@@ -134,7 +134,7 @@ def test_on_a_terminal_the_bar_shows_losses_speed_and_time_left(tmp_path, monkey
 
 
 def test_speed_leaves_out_the_time_that_figures_take(tmp_path, monkeypatch):
-    clock = iter([0.0, 0.0, 2.0, 3.0, 8.0, 9.0])  # made, begun, 10 steps, drawing, drawn, 10 steps
+    clock = iter([0.0, 0.0, 0.0, 2.0, 3.0, 8.0, 9.0])  # made, begun twice, 10 steps, drawing, drawn, 10 steps
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
     monitor = Monitor(tmp_path, LOGGER, {}, lambda _: {})
     with monitor.progress(0, 20):

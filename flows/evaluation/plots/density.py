@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flows.core import Batch, Density
 from flows.evaluation.blocks import log_prob
-from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, label, legend, panels, plane, window
+from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, cut, label, legend, panels, plane, window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 DECADES = 4  # of density that the logarithmic panels show
+LETTERS = 60  # that there is room for above all panels
 
 
 def densities(
@@ -94,7 +95,12 @@ def _images(
             each.imshow(mass.T.numpy(), origin="lower", extent=extent, norm=norm, cmap=_colours())
             plane(each, limits)
             below = names[0] if row == 1 else ""
-            label(each, title if row == 0 else "", below, names[1] if each is line[0] else "")
+            label(
+                each,
+                cut(title, LETTERS // len(shown)) if row == 0 else "",
+                below,
+                names[1] if each is line[0] else "",
+            )
         scale = "density" if row == 0 else "density (log)"
         _bar(figure, line[-1].images[0], line[-1], scale)
     return figure

@@ -170,8 +170,9 @@ def _several(
         warnings += [f"{name}: {line}" for line in (*known, *doubts)]
     if len({*map(_hash, every.values())}) > 1:
         warnings.append("these runs were trained on different data: their likelihoods don't compare")
-    titles = _titles(every) | {_MIXTURE: f"{_MIXTURE}: the mean of the runs' densities"}
-    figures = _curves({name: opened.saved.metrics() for name, opened in every.items()})
+    called = _titles(every)
+    titles = called | {_MIXTURE: f"{_MIXTURE}: the mean of the runs' densities"}
+    figures = _curves({called[name]: opened.saved.metrics() for name, opened in every.items()})
     figures |= _side_by_side(every, judged, seed)
     check()  # for the last time, as above
     _write_figures(folder, figures)
