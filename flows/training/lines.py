@@ -25,7 +25,7 @@ class Lines:
     def tell(self, step: int) -> None:
         """Called after each step."""
         now = time.perf_counter()
-        if now - self.told < EVERY or step >= self.steps:
+        if now - self.told < EVERY or not self.first < step < self.steps:
             return
         self.told = now
         left = (now - self.begin) / (step - self.first) * (self.steps - step)

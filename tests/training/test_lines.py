@@ -36,3 +36,10 @@ def test_what_is_quick_and_the_last_step_say_nothing(clock, capsys):
     clock[0] += 100.0
     shown.tell(20)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_look_before_the_first_step_says_nothing(clock, capsys):
+    shown = Lines(10, 20)
+    clock[0] += 100.0
+    shown.tell(10)
+    assert capsys.readouterr() == ("", "")
