@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import final
 
 from data.column import check_feature, check_range, step
+from data.ends import Asked, within
 from data.learnable import check_equal, check_training
 from data.mapped import Mapped, run_size
 from data.npy import Npy
@@ -26,6 +27,7 @@ class Rows:
     Args:
         file: Where the rows lie.
         names, context: The columns that are modelled, and those that are given.
+        support: Ends that are known of some of the first.
         val: Share of the runs for validation.
         test: Share of the runs for the test.
         seed: Of the split, not negative.
@@ -34,7 +36,14 @@ class Rows:
     """
 
     def __init__(
-        self, file: Npy, names: Sequence[str], context: Sequence[str], val: float, test: float, seed: int
+        self,
+        file: Npy,
+        names: Sequence[str],
+        context: Sequence[str],
+        support: Asked,
+        val: float,
+        test: float,
+        seed: int,
     ) -> None:
         self.truth: Density | None = None
         columns = [file.names.index(name) for name in (*names, *context)]
@@ -54,11 +63,15 @@ class Rows:
         self._runs = dealt(-(-len(file) // self._size), val, test, seed, f"runs of {self._size:,} rows")
         extents, alike = scan(file, columns)
         try:
+            ends = []
             for name, each in zip(names, quantum, strict=True):
                 check_feature(name, extents[name], each)
+                ends.append(within(name, support, extents[name], each))
             for name in context:
                 check_range(name, extents[name])
             check_equal(alike, [name for name, each in zip(names, quantum, strict=True) if each is None])
+            if any(ends):
+                self.spec = self.spec._replace(support=tuple(ends))
             check_training(self)
         except UserError as error:
             raise UserError(f"{file.path}: {error}") from None

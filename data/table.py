@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from data.column import Categorical, Column, check_feature, check_range, extent, understand
+from data.ends import Asked, Ends, check_named, within
 from data.learnable import check_equal, check_training
 from data.npy import Npy, checked
 from data.points import Points
@@ -35,6 +36,7 @@ def table(
     names: Sequence[str] | None = None,
     categorical: Categorical = "refuse",
     missing: Missing = "refuse",
+    support: Asked | None = None,
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     seed: Seed = 0,
@@ -64,6 +66,9 @@ def table(
         categorical: What becomes of columns that hold no numbers.
         missing: What becomes of rows with a missing or infinite cell in these columns; `drop` leaves them
             out and says on stderr how many.
+        support: Ends of features where you know them, null for one that isn't there: {price: [0, null]}. No
+            draw lies beyond. A continuous feature comes near them without reaching them, integers may take
+            their values.
         val: Share of the rows for validation.
         test: Share of the rows for the test.
         seed: Of the split.
@@ -83,18 +88,22 @@ def table(
     """
     file = Path(path).expanduser()
     if mapped or (mapped is None and _is_large(file)):
-        return _on_disk(file, columns, context, names, categorical, missing, (val, test, seed))
+        return _on_disk(file, columns, context, names, categorical, missing, support or {}, (val, test, seed))
     cells = _named(read(file), names, file)
     features = _chosen(cells, columns, context, file)
+    check_named(support or {}, features)
     cells = _whole({name: cells[name] for name in [*features, *context]}, missing, file)
     try:
         found = {name: understand(column, categorical) for name, column in cells.items()}
+        ends = {}
         for name in features:
-            check_feature(name, extent(found[name], cells[name]), found[name].quantum)
+            column, reach = found[name], extent(found[name], cells[name])
+            check_feature(name, reach, column.quantum)
+            ends[name] = within(name, support or {}, reach, column.quantum, column.support)
         for name in context:
             check_range(name, extent(found[name], cells[name]))
         check_equal(_alike(found), [name for name in features if found[name].quantum is None])
-        points = _dealt(found, features, context, (val, test, seed))
+        points = _dealt(found, ends, context, (val, test, seed))
         check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
@@ -102,20 +111,23 @@ def table(
 
 
 def _dealt(
-    found: Mapping[str, Column], names: Sequence[str], context: Sequence[str], split: tuple[float, float, int]
+    found: Mapping[str, Column],
+    ends: Mapping[str, Ends | None],
+    context: Sequence[str],
+    split: tuple[float, float, int],
 ) -> Points:
-    """The columns as examples in memory."""
-    features, given = [found[name] for name in names], {name: found[name] for name in context}
+    """The columns as examples in memory; features are those that have ends, or None."""
+    features, given = [found[name] for name in ends], {name: found[name] for name in context}
     labels = tuple(label for name, column in given.items() for label in column.labels(name))
     classes = [torch.from_numpy(column.values).long() for column in given.values() if column.levels]
     return Points(
         torch.stack([torch.from_numpy(column.values) for column in features], dim=1),
         Spec(
-            names=tuple(names),
-            shape=(len(names),),
+            names=tuple(ends),
+            shape=(len(ends),),
             context_names=labels,
             context_shape=(len(labels),) if labels else None,
-            support=_any([column.support for column in features]),
+            support=_any([*ends.values()]),
             quantum=_any([column.quantum for column in features]),
             dtypes=tuple(column.dtype for column in features) if any(c.quantum for c in features) else None,
             levels=_any([None if column.dtype == "bool" else column.levels for column in features]),
@@ -141,6 +153,7 @@ def _on_disk(
     names: Sequence[str] | None,
     categorical: Categorical,
     missing: Missing,
+    support: Asked,
     split: tuple[float, float, int],
 ) -> Rows:
     """The table as rows that stay in their file.
@@ -156,7 +169,9 @@ def _on_disk(
                 "reads it whole"
             )
     opened = Npy(file, names)
-    return Rows(opened, _chosen(opened.names, columns, context, file), context, *split)
+    features = _chosen(opened.names, columns, context, file)
+    check_named(support, features)
+    return Rows(opened, features, context, support, *split)
 
 
 def _named(cells: dict[str, pd.Series], names: Sequence[str] | None, file: Path) -> dict[str, pd.Series]:

@@ -26,8 +26,9 @@ class Spec(NamedTuple):
         shape: Shape of one x, such as (D,).
         context_names: Names of the context's features; empty without context.
         context_shape: Shape of one context, or None without context.
-        support: Range (low, high) of each feature in data units, None where unbounded; None if all are.
-            On a lattice it covers whole cells; a lattice point is its cell's lower corner.
+        support: Range (low, high) of each feature in data units, None for an end that it hasn't, or where it
+            has neither; None if all are so. On a lattice it covers whole cells; a lattice point is its
+            cell's lower corner.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
         dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
@@ -40,7 +41,7 @@ class Spec(NamedTuple):
     shape: tuple[int, ...]
     context_names: tuple[str, ...] = ()
     context_shape: tuple[int, ...] | None = None
-    support: tuple[tuple[float, float] | None, ...] | None = None
+    support: tuple[tuple[float | None, float | None] | None, ...] | None = None
     quantum: tuple[float | None, ...] | None = None
     dtypes: tuple[str, ...] | None = None
     levels: tuple[tuple[str, ...] | None, ...] | None = None
@@ -48,9 +49,9 @@ class Spec(NamedTuple):
     context_absent: str | None = None
 
     def ends(self, feature: int) -> tuple[float, float]:
-        """The support of one feature, infinite where it has none."""
-        found = None if self.support is None else self.support[feature]
-        return (-math.inf, math.inf) if found is None else found
+        """The support of one feature, infinite where it has no end."""
+        low, high = (self.support[feature] if self.support else None) or (None, None)
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     def vectors(self, key: str, least: int = 1) -> tuple[int, int]:
         """How many features x and the context have, 0 without a context, where both are vectors.

@@ -54,10 +54,10 @@ def quantise(x: Tensor, spec: Spec) -> Tensor:
         if step is not None:
             low, high = spec.ends(place)
             origin = low if math.isfinite(low) else 0.0
+            last = round((high - origin) / step) - 1 if math.isfinite(high) else math.inf
             slack = (ROUNDING * torch.finfo(x.dtype).eps * column.abs()).clamp(min=SNAP * step)
             cells = torch.floor((column.double() - origin + slack) / step)
-            if math.isfinite(high):
-                cells = cells.clamp(0, round((high - low) / step) - 1)
+            cells = cells.clamp(0 if math.isfinite(low) else -math.inf, last)
             column = (origin + cells * step).to(x.dtype)
         columns.append(column)
     return torch.stack(columns, -1)

@@ -98,3 +98,9 @@ def test_a_density_on_the_lattice_is_zero_beyond_it():
     density = OnLattice(StandardNormal((1,)), spec)
     inside = density.log_prob(torch.tensor([[-0.1], [0.0], [0.5], [1.0]])).isfinite()
     assert inside.tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("support", "expected"), [((2.0, None), [2, 7]), ((None, 5.0), [-3, 4])])
+def test_a_lattice_with_one_end_goes_on_at_the_other(support, expected):
+    spec = Spec(("a",), (1,), quantum=(1.0,), support=(support,))
+    assert quantise(torch.tensor([[-2.5], [7.5]]), spec)[:, 0].tolist() == expected

@@ -57,10 +57,15 @@ def data(shape: Shape, context: int = 0, n: int = 512, seed: int = 0) -> Batch:
 
 def built(name: str, shape: Shape, context: int = 0, seed: int = 0) -> Density:
     """A model, small, in float64, as it is before it has met data."""
+    return built_for(spec(shape, context), name, seed)
+
+
+def built_for(spec: Spec, name: str, seed: int = 0) -> Density:
+    """The same, of data that a spec describes."""
     config = node("model", name)
     config |= {key: value for key, value in SMALL.items() if key in config}
     torch.manual_seed(seed)
-    return build(config, "model", spec=spec(shape, context)).double()
+    return build(config, "model", spec=spec).double()
 
 
 def model(name: str, shape: Shape = 2, context: int = 0, seed: int = 0, scale: float = 0.1) -> Density:

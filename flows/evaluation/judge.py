@@ -178,7 +178,8 @@ def _statistics(
 
 def _about_unit(spec: Spec) -> bool:
     """Whether the σ of `mmd` is a small part of each feature's range, though not too small."""
-    return all(ends is not None and 0.5 <= ends[1] - ends[0] <= 2 for ends in spec.support or [None])
+    ends = [spec.ends(feature) for feature in range(len(spec.names))]
+    return all(0.5 <= high - low <= 2 for low, high in ends)
 
 
 def _listed(spec: Spec, features: int) -> bool:

@@ -95,7 +95,7 @@ class MaskedTransformer(AnySubset):
     ) -> Tensor:
         check_shape("x", x, self.shape)
         features = len(self.ask)
-        flat = torch.where(observed, x, self.rescale.shift).reshape(-1, features)
+        flat = torch.where(observed, x, 0.0).reshape(-1, features)
         about = self._context(context, x.shape[:-1])
         kind = torch.randint(len(self.orders), (len(flat),), generator=generator, device=x.device)
         drawn = torch.empty_like(flat)

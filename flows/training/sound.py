@@ -27,8 +27,9 @@ def check_spec(spec: Spec) -> None:
     for key in ("support", "quantum", "dtypes", "levels"):
         found = getattr(spec, key)
         _check(found is None or len(found) == len(spec.names), f"{key} is not one for each name")
-    ends = [pair for pair in spec.support or () if pair is not None]
-    _check(all(-math.inf < low < high < math.inf for low, high in ends), "support is no range")
+    said = [end for pair in spec.support or () for end in pair or () if end is not None]
+    ends = [spec.ends(feature) for feature in range(len(spec.names))]
+    _check(all(map(math.isfinite, said)) and all(low < high for low, high in ends), "support is no range")
     steps = [step for step in spec.quantum or () if step is not None]
     _check(all(0 < step < math.inf for step in steps), "quantum is no step")
     _check(all(map(_TYPE.fullmatch, spec.dtypes or ())), "dtypes names a type that no column has")

@@ -7,6 +7,7 @@ from flows.transforms.cumulative import Cumulative
 from flows.transforms.elementwise import ALL, Affine, Elementwise
 from flows.transforms.given import Given
 from flows.transforms.guided import Guided
+from flows.transforms.halfline import Halfline
 from flows.transforms.level import Level
 from flows.transforms.mixing import Mixing, haar
 from flows.transforms.partition import Partition, alternating
@@ -23,6 +24,7 @@ __all__ = [
     "Elementwise",
     "Given",
     "Guided",
+    "Halfline",
     "Level",
     "Logit",
     "Mixing",

@@ -11,16 +11,17 @@ from torch import Tensor
 
 from flows.core import Batch, Spec, Transform
 from flows.heads import interior
+from flows.transforms.halfline import Halfline, one_sided
 from flows.transforms.standardize import Standardize, fit
 
 
 def bounded(spec: Spec) -> Tensor:
     """Which features have a support of two ends, bool (D,).
 
-    >>> bounded(Spec(names=("a", "b"), shape=(2,), support=((0.0, 1.0), None)))
-    tensor([ True, False])
+    >>> bounded(Spec(names=("a", "b", "c"), shape=(3,), support=((0.0, 1.0), None, (0.0, None))))
+    tensor([ True, False, False])
     """
-    return torch.tensor([ends is not None for ends in spec.support or [None] * spec.shape[0]])
+    return torch.tensor([all(map(math.isfinite, spec.ends(k))) for k in range(spec.shape[0])])
 
 
 def to_reals(spec: Spec) -> list[Transform]:
@@ -34,6 +35,8 @@ def to_reals(spec: Spec) -> list[Transform]:
 class Rescale(Transform):
     """Bounded features onto (0, 1), the others to zero mean and unit variance, fitted by `initialise`.
 
+    Of features that have one end the logarithm of the distance from it is standardised, as `Halfline` says.
+
     Beyond the support the density is zero: ladj is -inf there. A point on an end, where rounding can put
     one that was drawn inside, counts as just within; ends are rounded as points are, in any precision.
 
@@ -41,7 +44,7 @@ class Rescale(Transform):
         spec: Names the ends.
 
     Shapes: x, z (..., D); ladj (...).
-    Raises: UserError from `initialise` if an unbounded feature is constant or not finite.
+    Raises: UserError from `initialise` if a feature that isn't bounded is constant or not finite.
 
     >>> z, ladj = Rescale(Spec(names=("a", "b"), shape=(2,), support=((0.0, 5.0), None)))(torch.ones(7, 2))
     >>> z.shape, ladj.shape
@@ -54,23 +57,32 @@ class Rescale(Transform):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
-        self.ends = [pair or (0.0, 1.0) for pair in spec.support or [None] * spec.shape[0]]
-        self.register_buffer("bounded", bounded(spec), persistent=False)
+        closed = bounded(spec)
+        self.ends = [spec.ends(k) if closed[k] else (0.0, 1.0) for k in range(spec.shape[0])]
+        self.halfline = Halfline(spec) if one_sided(spec) else None
+        self.register_buffer("bounded", closed, persistent=False)
         self.register_buffer("shift", torch.zeros(spec.shape))
         self.register_buffer("scale", torch.ones(spec.shape))
         self._place()
 
     def initialise(self, batch: Batch) -> None:
-        free = ~self.bounded
+        free, x = ~self.bounded, batch.x
+        if self.halfline is not None:
+            self.halfline.initialise(batch)
+            x, _ = self.halfline(x)
         if bool(free.any()):
-            self.shift[free], self.scale[free] = (t.to(self.shift) for t in fit(batch.x[:, free]))
+            self.shift[free], self.scale[free] = (t.to(self.shift) for t in fit(x[:, free]))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_slope = self.each(x)
         return z, log_slope.sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[:-1])
+        x, ladj = z * self.scale + self.shift, self.scale.log().sum().expand(z.shape[:-1])
+        if self.halfline is None:
+            return x, ladj
+        x, stretch = self.halfline.inverse(x)
+        return x, ladj + stretch
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
@@ -85,10 +97,14 @@ class Rescale(Transform):
 
     def each(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log |dz/dx| feature by feature: (..., D) both."""
+        log_slope = -self.scale.log()
+        if self.halfline is not None:
+            x, stretch = self.halfline.each(x)
+            log_slope = log_slope + stretch
         z = (x - self.shift) / self.scale
         beyond = self.bounded & ((z < 0) | (z > 1))
         z = torch.where(self.bounded, z.clamp(*interior(z)), z)
-        return z, torch.where(beyond, -torch.inf, -self.scale.log())
+        return z, torch.where(beyond, -torch.inf, log_slope)
 
 
 @final

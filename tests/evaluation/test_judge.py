@@ -225,6 +225,7 @@ def test_names_that_would_make_keys_ambiguous_are_not_listed(names, listed):
     [
         (((0.0, 1.0), (0.0, 256 / 255)), True),
         (((0.0, 1.0), None), False),
+        (((0.0, 1.0), (0.0, None)), False),
         (((-4.0, 4.0),) * 2, False),
         (None, False),
     ],

@@ -316,6 +316,15 @@ def test_histograms_end_at_the_support():
     assert free.get_xlim()[0] < 0 < 1 < free.get_xlim()[1]
 
 
+@pytest.mark.parametrize(("step", "first"), [(None, 0.0), (1.0, 0.0)])
+def test_histograms_end_at_a_single_end(step, first):
+    spec = Spec(("a",), (1,), support=((0.0, None),), quantum=(step,))
+    real = torch.randn(500, generator=torch.Generator().manual_seed(0)).double().exp().floor()
+    shown = feature(spec, 0, real, 50).limits
+    assert shown[0] == first
+    assert shown[1] > real.quantile(0.9)
+
+
 @given(st.floats(1e-3, 1e3), st.integers(1, 400), st.integers(-50, 50))
 def test_each_bin_of_a_lattice_holds_the_same_number_of_cells(step, cells, first):
     low = first * step

@@ -60,13 +60,12 @@ def feature(spec: Spec, place: int, real: Tensor, bins: int) -> Feature:
 
 def within(spec: Spec, place: int, low: float, high: float) -> tuple[float, float]:
     """The range as far as the support goes, on a lattice out to whole cells."""
-    support = spec.support[place] if spec.support else None
-    step = steps(spec)[place]
-    start = support[0] if support else 0.0
+    step, (first, last) = steps(spec)[place], spec.ends(place)
+    start = first if math.isfinite(first) else 0.0
     if step:
         low = start + step * math.floor((low - start) / step + 0.01)
         high = start + step * math.ceil((high - start) / step - 0.01)
-    return (low, high) if support is None else (max(low, support[0]), min(high, support[1]))
+    return max(low, first), min(high, last)
 
 
 def steps(spec: Spec) -> list[float]:

@@ -84,8 +84,9 @@ def colours(x: Tensor, spec: Spec) -> Tensor:
     columns = []
     for place in (-3, -2, -1):
         step = steps(spec)[place]
-        ends = spec.support[place] if spec.support else None
-        low, high = ends or (0.0, 256 * step or 1.0)
+        low, high = spec.ends(len(spec.names) + place)
+        if not math.isfinite(high - low):
+            low, high = 0.0, 256 * step or 1.0
         columns.append((x[:, place] - low) / (high - step - low))
     return torch.stack(columns, 1).clamp(0, 1)
 
