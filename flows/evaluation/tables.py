@@ -12,6 +12,7 @@ from torch import Tensor
 
 from flows.core import Spec
 from flows.errors import UserError
+from flows.evaluation.cells import read_cells
 from flows.wording import MISSING, choose, nearest
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Rows(NamedTuple):
     """A table, and what a model makes of it.
 
     Args:
-        table: All its columns, each cell the text that stands there.
+        table: All its columns as they stand there: of CSV the text, of Parquet the types.
         x: (N, D), float64; NaN where the cell is empty.
         context: (N, C), float64, or None.
         empty: Which cells of x are empty, bool (N, D).
@@ -61,7 +62,7 @@ def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
 
 
 def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), gaps: bool = False) -> Rows:
-    """Read a CSV table that has a run's columns, in any order and among others.
+    """Read a CSV or Parquet table that has a run's columns, in any order and among others.
 
     Contexts called `column=level` may stand there as that one column, with the names of levels in it.
 
@@ -74,14 +75,13 @@ def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), ga
 
     Raises: UserError that names the column, the first row that is wrong (from 1), its cell, and how many are.
     """
-    # in a table of one column a blank line is an empty cell
-    table = _cells(path, spec, skip_blank_lines=len(spec.names) + len(spec.context_names) > 1)
-    names = [*table.columns]
+    table, text = read_cells(path, [*spec.names, *spec.context_names])
+    names = [*text.columns]
     context = {name: _column_of(name, names) for name in spec.context_names}
     _check_header(names, [*dict.fromkeys([*spec.names, *context.values()])], new, path)
-    if table.empty:
+    if text.empty:
         raise UserError(f"{path}: a header without rows")
-    cells = {str(name): column for name, column in table.items()}
+    cells = {str(name): column for name, column in text.items()}
     empty = [torch.tensor(cells[name].str.strip().isin(MISSING).to_numpy(dtype=bool)) for name in spec.names]
     try:
         x = [
@@ -126,31 +126,6 @@ def _typed(values: np.ndarray, dtype: str | None) -> np.ndarray:
         if ((whole >= ends.min) & (whole < float(ends.max) + 1)).all():
             return whole.astype(candidate)
     return values
-
-
-def _cells(path: Path, spec: Spec, skip_blank_lines: bool) -> pd.DataFrame:
-    """The table, every cell as it is written."""
-    import pandas as pd
-
-    try:
-        # the header as a row like others: pandas would rename doubles and take surplus cells for an index
-        cells = pd.read_csv(
-            path,
-            header=None,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=skip_blank_lines,
-            encoding="utf-8-sig",
-        )
-    except FileNotFoundError:
-        raise UserError(f"input={path}: no such file") from None
-    except pd.errors.EmptyDataError:
-        names = ", ".join([*spec.names, *spec.context_names])
-        raise UserError(f"{path}: empty; expected a header with {names}, and rows") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: not a CSV table ({' '.join(str(error).split())})") from None
-    rows = cells.iloc[1:].reset_index(drop=True).fillna("")
-    return rows.set_axis([str(name) for name in cells.iloc[0]], axis="columns")
 
 
 def _check_header(names: list[str], needed: list[str], new: Sequence[str], path: Path) -> None:

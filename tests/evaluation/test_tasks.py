@@ -482,12 +482,16 @@ def test_samples_can_be_scored(labelled, tmp_path):
         ("x,z\n1,2\n", r"in\.csv: lacks 1 of 2 columns: y"),
         ("X,y\n1,2\n", "is x called X there"),
         ("yy,y\n1,2\n", "lacks 1 of 2 columns: x$"),
-        ("x,y\n1,2\n3,\n5,\n", r"in\.csv: column y, row 2: '' is no finite number \(2 of 3 rows"),
-        ("x,y\n1,2\nNaN,4\n", r"column x, row 2: 'NaN' is no finite number \(1 of 2 rows"),
+        (
+            "x,y\n1,2\n3,\n5,\n",
+            r"in\.csv: column y, row 2: empty \(2 of 3 rows have empty cells\); fill it, or missing=leave",
+        ),
+        ("x,y\n1,2\nNaN,4\n", r"column x, row 2: empty \(1 of 2 rows"),
         ("x,y\n1,2\n3,four\n", r"column y, row 2: 'four'"),
         ("x,y\ninf,2\n", r"column x, row 1: 'inf'"),
         ("x,y\n1e60,2\n", r"column x, row 1: '1e60'"),
-        ("x,y\n1,2\n3\n", r"column y, row 2: ''"),
+        ("x,y\n1,2\n3\n", r"column y, row 2: empty"),
+        ("x,y\n1,2\n,4\n5,six\n", r"column y, row 3: 'six' is no finite number"),
         ("x,y\n1,2\n3,4,5\n", "not a CSV table"),
         ("x,y\n1,2,3\n4,5,6\n", "not a CSV table"),  # no index where the header names none
         ("x,y,x\n1,2,3\n", "has 2 columns called x"),
@@ -517,6 +521,57 @@ def test_files_that_cannot_be_read_or_written_are_refused(trained, tmp_path):
         do("score", run=trained, input=good, output=tmp_path / "folder.csv")
     with pytest.raises(UserError, match=r"ends in \.csv"):
         do("score", run=trained, input=good, output=tmp_path / "out.npy")
+
+
+def test_rows_with_empty_cells_are_left_without_a_score_when_asked(trained, tmp_path, capsys):
+    given = table(tmp_path / "in.csv", "x,more,y\n1,a,\n0.5,,0.25\nNaN,b,1\n1,c,-0.5\n")
+    do("score", run=trained, input=given, output=tmp_path / "out.csv", missing="leave")
+    assert "2 rows scored, 2 with empty cells left" in capsys.readouterr().out
+    scored = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert scored[["x", "more", "y"]].astype(str).agg(",".join, axis=1).tolist()[::2] == ["1,a,", "NaN,b,1"]
+    assert scored.log_prob.map(bool).tolist() == [False, True, False, True]
+    assert scored.log_prob_quantile.map(bool).tolist() == [False, True, False, True]
+    alone = table(tmp_path / "alone.csv", "x,y\n0.5,0.25\n1,-0.5\n")
+    do("score", run=trained, input=alone, output=tmp_path / "alone_out.csv")
+    assert pd.read_csv(tmp_path / "alone_out.csv").log_prob.tolist() == [
+        float(each) for each in scored.log_prob[1::2]
+    ]
+    with pytest.raises(UserError, match="every row has an empty cell"):
+        holes = table(tmp_path / "in.csv", "x,y\n1,\n,2\n")
+        do("score", run=trained, input=holes, output=tmp_path / "out.csv", missing="leave")
+
+
+def test_a_parquet_table_is_scored_as_the_same_in_csv_and_keeps_its_types(trained, tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(20, 2))
+    frame = pd.DataFrame(numbers, columns=["y", "x"]).assign(when=pd.date_range("2026-01-01", periods=20))
+    frame.to_parquet(tmp_path / "in.parquet", index=False)
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    for kind in ("parquet", "csv"):
+        do("score", run=trained, input=tmp_path / f"in.{kind}", output=tmp_path / f"out.{kind}")
+    scored, text = pd.read_parquet(tmp_path / "out.parquet"), pd.read_csv(tmp_path / "out.csv")
+    pd.testing.assert_frame_equal(scored[["y", "x", "when"]], frame, check_dtype=False)
+    assert scored.when.dtype == frame.when.dtype
+    assert scored.log_prob.tolist() == text.log_prob.tolist()
+    with pytest.raises(UserError, match=r"output=.*out.csv: give a name that ends in .parquet"):
+        do("score", run=trained, input=tmp_path / "in.parquet", output=tmp_path / "out.csv")
+    with pytest.raises(UserError, match=r"input=.*in.xlsx: give a file that ends in .csv or .parquet"):
+        do("score", run=trained, input=tmp_path / "in.xlsx", output=tmp_path / "out.csv")
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    with pytest.raises(UserError, match="not a Parquet table"):
+        do("score", run=trained, input=tmp_path / "bad.parquet", output=tmp_path / "out.parquet")
+
+
+def test_holes_and_levels_of_a_parquet_table(counted, tmp_path):
+    frame = pd.DataFrame(
+        {"height": [1.0, None], "count": [2, 3], "pet": ["cat", None], "wild": [True, False]}
+    )
+    frame.to_parquet(tmp_path / "in.parquet", index=False)
+    do("score", input=tmp_path / "in.parquet", output=tmp_path / "out.parquet", missing="leave")
+    scored = pd.read_parquet(tmp_path / "out.parquet")
+    assert scored.log_prob.isna().tolist() == [False, True]
+    text = table(tmp_path / "in.csv", "height,count,pet,wild\n1,2,cat,True\n")
+    do("score", input=text, output=tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv").log_prob[0] == scored.log_prob[0]
 
 
 def test_a_context_model_needs_the_contexts_columns(labelled, tmp_path):

@@ -24,6 +24,16 @@ def ending(path: Path, allowed: Sequence[str]) -> str:
     return path.suffix.lower()
 
 
+def alike(path: Path, allowed: Sequence[str]) -> tuple[str, ...]:
+    """The endings that an output may have which is an input with more in it: the input's own.
+
+    Raises: UserError if the input's isn't one of these.
+    """
+    if path.suffix.lower() not in allowed:
+        raise UserError(f"input={path}: give a file that ends in {' or '.join(allowed)}")
+    return (path.suffix.lower(),)
+
+
 def ready(folder: Path) -> Path:
     """Make the folder of an output and see that files can be written there: called before the work.
 

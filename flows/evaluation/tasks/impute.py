@@ -12,10 +12,11 @@ from torch import Tensor
 from flows.core import AnySubset, Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import BLOCK, place
+from flows.evaluation.cells import KINDS, content
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tables import frame, read
 from flows.evaluation.tasks.context import typed_context
-from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.evaluation.tasks.files import alike, ending, ready, warn, write
 from flows.lattice import dequantise, quantise
 from flows.types import PositiveInt, Seed
 from flows.wording import choose
@@ -37,15 +38,15 @@ def impute(
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
-    """Draw n examples that share the features observed, or fill the empty cells of a CSV table, each once.
+    """Draw n examples that share the features observed, or fill the empty cells of a table, each once.
 
     Cells that a table gives stay as they are written, and so do its other columns. On a lattice an observed
     value is spread over its cell before it is looked at, and draws are brought back onto the lattice.
 
     Args:
         observed: Values of some features, by name; a categorical one by the name of its level.
-        input: A CSV table with the columns the model was trained on, instead.
-        output: The file, ending in .csv; by default `imputed.csv` in the run's `evaluation`.
+        input: A CSV or Parquet table with the columns the model was trained on, instead.
+        output: The file, of the same kind; by default `imputed.csv` in the run's `evaluation`.
         n: How many draws of `observed`.
         context: With `observed`, one value for each of the context's names.
         run: The run's directory, or `latest`.
@@ -64,8 +65,9 @@ def impute(
             f"run={opened.saved.path}: its model doesn't know every feature given any others; "
             "train one that does (model=masked_transformer trainer=masked)"
         )
-    path = Path(output) if output else opened.saved.path / "evaluation" / "imputed.csv"
-    ending(path, (".csv",))
+    kinds = KINDS if input is None else alike(Path(input), KINDS)
+    path = Path(output) if output else opened.saved.path / "evaluation" / f"imputed{kinds[0]}"
+    kind = ending(path, kinds)
     generator = torch.Generator().manual_seed(seed)
     if input is None:
         given = _given(observed or {}, spec)
@@ -90,7 +92,7 @@ def impute(
         said = ""
         done = f"{int(rows.empty.sum()):,} cells of {len(table):,} rows filled"
     warn(opened.warnings)
-    write(path, table.to_csv(index=False))
+    write(path, content(table, kind))
     print(f"{said}{done}: {path}")
 
 
@@ -162,10 +164,13 @@ def _fill(
 
 
 def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor, spec: Spec) -> pd.DataFrame:
-    """The table as it was, with text in its empty cells."""
+    """The table as it was, with what was drawn in its empty cells: as text where there is text."""
+    from pandas.api.types import is_string_dtype
+
     result = table.copy()
     for name, holes in zip(spec.names, empty.T.numpy(), strict=True):
-        result[name] = result[name].where(~holes, filled[name].astype(str))
+        drawn = filled[name].astype(str) if is_string_dtype(result[name].dtype) else filled[name]
+        result[name] = result[name].where(~holes, drawn)
     return result
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from flows.core import Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, place, samples
+from flows.evaluation.cells import content
 from flows.evaluation.ensembles import draw
 from flows.evaluation.members import encoded
 from flows.evaluation.runs import Opened, find, open_run
@@ -136,11 +137,7 @@ def _table(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
     if len(spec.shape) != 1:
         return _npy(x.numpy())
     table = frame(x, context, spec)
-    if kind == ".csv":
-        return table.to_csv(index=False).encode()
-    if kind == ".parquet":
-        return table.to_parquet(index=False, engine="pyarrow")
-    return _npy(_structured(table))
+    return _npy(_structured(table)) if kind == ".npy" else content(table, kind)
 
 
 def _structured(table: pd.DataFrame) -> np.ndarray:

@@ -13,9 +13,10 @@ from torch import Tensor
 from flows.core import Batch, Density, Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import examples, log_prob, place
+from flows.evaluation.cells import KINDS, content
 from flows.evaluation.runs import find, open_run
-from flows.evaluation.tables import read
-from flows.evaluation.tasks.files import ending, ready, warn, write
+from flows.evaluation.tables import Rows, read
+from flows.evaluation.tasks.files import alike, ending, ready, warn, write
 from flows.lattice import dequantise, quantise, within
 from flows.types import Seed
 
@@ -29,10 +30,11 @@ def score(
     output: str,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
+    missing: Literal["refuse", "leave"] = "refuse",
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
-    """Add `log_prob` and `log_prob_quantile` to each row of a CSV table, whose own columns stay as they are.
+    """Add `log_prob` and `log_prob_quantile` to each row of a table, whose own columns stay as they are.
 
     log_prob is in nats, in the data's units; beyond the data's support it is -inf. On a lattice a row is a
     cell, and its log_prob that of the mean density at 16 random points of it: still a density, and in
@@ -40,10 +42,11 @@ def score(
     that are no likelier: 0.001 means that one in a thousand is as odd as this row.
 
     Args:
-        input: The table; needs the columns the model was trained on, and those of its context.
-        output: The file, ending in .csv.
+        input: The table, CSV or Parquet; needs the columns the model was trained on, and its context's.
+        output: The file, of the same kind.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
+        missing: What becomes of rows with an empty cell in those columns; `leave` gives them no score.
         seed: Of the points in cells, and of the validation examples where a dataset has none.
         trusted_packages: Packages of the user's own that the run's configuration may name.
 
@@ -51,28 +54,48 @@ def score(
     References: Burda et al. 2016, Importance weighted autoencoders, arXiv:1509.00519, for the bound.
     """
     path = Path(output)
-    ending(path, (".csv",))
+    kind = ending(path, alike(Path(input), KINDS))
     opened = open_run(find(run), checkpoint, trusted_packages)
     spec = opened.saved.spec
     if len(spec.shape) != 1:
         raise UserError(f"task=score reads tables; this run's examples have shape {spec.shape}")
     if not isinstance(opened.density, Density):
         raise UserError("task=score needs a model with a density; this run's can only be drawn from")
-    rows = read(Path(input), spec, place(opened.density)[1], NEW)
+    rows = read(Path(input), spec, place(opened.density)[1], NEW, gaps=True)
+    whole = _whole(rows, spec, input, missing)
     generator = torch.Generator().manual_seed(seed)
     validation = examples(opened.dataset, "val", POINTS, generator)
     ready(path.parent)
     usual = _scores(opened.density, validation, spec, generator)
-    scores = _scores(opened.density, Batch(rows.x, rows.context), spec, generator)
+    context = None if rows.context is None else rows.context[whole]
+    scores = torch.full((len(whole),), torch.nan, dtype=torch.float64)
+    scores[whole] = _scores(opened.density, Batch(rows.x[whole], context), spec, generator)
     rank = torch.searchsorted(usual.sort().values, scores, right=True) / len(usual)
     table = rows.table
     table["log_prob"] = scores.numpy()
     table["log_prob_quantile"] = rank.where(~scores.isnan(), float("nan")).numpy()
     warn(opened.warnings)
-    if bool(scores.isnan().any()):
-        warn([f"{int(scores.isnan().sum())} rows of {input} are so far out that the model gives no number"])
-    write(path, table.to_csv(index=False))
-    print(f"{len(table):,} rows scored: {path}")
+    lost = int((scores.isnan() & whole).sum())
+    if lost:
+        warn([f"{lost} rows of {input} are so far out that the model gives no number"])
+    write(path, content(table, kind))
+    left = f", {int((~whole).sum()):,} with empty cells left" if not bool(whole.all()) else ""
+    print(f"{int(whole.sum()):,} rows scored{left}: {path}")
+
+
+def _whole(rows: Rows, spec: Spec, path: str, missing: str) -> Tensor:
+    """Which rows have no empty cell, bool (N,)."""
+    empty = rows.empty.any(1)
+    if missing == "refuse" and bool(empty.any()):
+        row = int(empty.nonzero()[0])
+        name = spec.names[int(rows.empty[row].nonzero()[0])]
+        raise UserError(
+            f"{path}: column {name}, row {row + 1}: empty ({int(empty.sum())} of {len(empty)} rows have empty"
+            " cells); fill it, or missing=leave leaves such rows without a score"
+        )
+    if bool(empty.all()):
+        raise UserError(f"{path}: every row has an empty cell; nothing to score")
+    return ~empty
 
 
 def _scores(density: Density, batch: Batch, spec: Spec, generator: torch.Generator) -> Tensor:
