@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+import numpy as np
+
 from data.column import Extent
 from flows.errors import UserError
 from flows.types import FiniteFloat
 from flows.wording import choose, show
 
+RESOLVED = float(np.finfo(np.float32).eps)  # least distance from an end, in widths or in the end itself
 Ends = tuple[FiniteFloat | None, FiniteFloat | None]
 Asked = Mapping[str, Ends]
 
@@ -55,19 +58,26 @@ def within(
     if low is not None and high is not None and not low < high:
         _refuse(name, ends, "the first has to be the smaller one")
     if low is not None:
-        _check(name, ends, "goes down to", found.low, found.low - low, quantum)
+        _check(name, ends, "goes down to", found.low, found.low - low, quantum is None)
     if high is not None:
-        _check(name, ends, "goes up to", found.high, high - found.high, quantum)
+        _check(name, ends, "goes up to", found.high, high - found.high, quantum is None)
     cell = quantum or 0.0  # of the last value
     return None if low is None else float(low), None if high is None else float(high + cell)
 
 
-def _check(name: str, ends: Ends, goes: str, reached: float, room: float, quantum: float | None) -> None:
+def _check(name: str, ends: Ends, goes: str, reached: float, room: float, continuous: bool) -> None:
+    """Refuse an end that a column passes, or comes nearer to than single precision can tell."""
     if room < 0:
         _refuse(name, ends, f"column {name} {goes} {reached:g}; correct the column, or widen the range")
-    if room == 0 and quantum is None:
-        why = f"column {name} {goes} {reached:g} itself, where it has no density; widen the range a little"
-        _refuse(name, ends, why)
+    low, high = ends
+    width = high - low if low is not None and high is not None else abs(low or high or 0.0)
+    if continuous and room <= RESOLVED * width:
+        _refuse(
+            name,
+            ends,
+            f"column {name} {goes} {reached:g}, on that end or too near it to be told from it, and there "
+            "is no density at an end; widen the range a little",
+        )
 
 
 def _refuse(name: str, ends: Ends, why: str) -> NoReturn:

@@ -51,7 +51,8 @@ class Mixture(Density):
     ) -> Tensor:
         weights = self._weights(context)
         batch = weights.shape[:-1]
-        chosen = torch.multinomial(weights.reshape(-1, len(self)), n, replacement=True, generator=generator)
+        weights = weights.reshape(-1, len(self))
+        chosen = torch.multinomial(weights, max(n, 1), replacement=True, generator=generator)[:, :n]
         chosen = chosen.T.reshape(n, *batch)
         places = [chosen == k for k in range(len(self))]
         draws = [

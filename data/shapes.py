@@ -50,7 +50,8 @@ class Gaussians(Density):
             _positive(value)
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        z, means, log_weights = x.flatten(0, -2) / self.std, self.centres / self.std, self.weights.log()
+        z, means = x.reshape(-1, x.shape[-1]) / self.std, self.centres / self.std
+        log_weights = self.weights.log()
         rows = max(1, BLOCK // len(means))
         # results go into one tensor: kept apart, they would pin the freed distances between them
         log_prob = torch.empty(len(z), dtype=z.dtype, device=z.device)

@@ -26,9 +26,9 @@ class Spec(NamedTuple):
         shape: Shape of one x, such as (D,).
         context_names: Names of the context's features; empty without context.
         context_shape: Shape of one context, or None without context.
-        support: Range (low, high) of each feature in data units, None for an end that it hasn't, or where it
-            has neither; None if all are so. On a lattice it covers whole cells; a lattice point is its
-            cell's lower corner.
+        support: Range (low, high) of each feature in data units. An end is None where there is none, so is a
+            feature without ends, and so is the whole if no feature has any. On a lattice it covers whole
+            cells; a lattice point is its cell's lower corner.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
         dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
@@ -318,7 +318,7 @@ class Compose(Transform):
         for transform in [*self][:last]:
             transform.initialise(Batch(x, batch.context))
             x, _ = transform(x, batch.context)
-        self[last].initialise(Batch(x, batch.context))  # what it and later ones make of the data nobody asks
+        self[last].initialise(Batch(x, batch.context))  # nothing after it is fitted: the data goes no further
 
     def fitted(self) -> bool:
         return any(transform.fitted() for transform in self)

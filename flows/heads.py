@@ -142,7 +142,7 @@ class Head(nn.Module):
         centre = torch.where(bounded, centre.sigmoid(), centre)
         log_scale = _between(scale, self.edges, self.start[which])
         breadth = _between(breadth, FLATS, torch.full_like(self.start[which], FLAT)).exp()
-        inverse, (low, high) = torch.exp(-log_scale), interior(theta)
+        inverse, (low, high) = torch.exp(-log_scale), (theta.new_full((), end) for end in interior(theta))
         inside = torch.where(bounded, centre, 0.5)  # finite, whatever an unbounded centre is
         below, _ = _tails(-inside * inverse, breadth)
         _, above = _tails((1 - inside) * inverse, breadth)
@@ -159,15 +159,17 @@ class Head(nn.Module):
 
 
 def _between(raw: Tensor, ends: tuple[float, float], start: Tensor) -> Tensor:
-    """The logarithm of a number between two ends, at `start` where raw is 0."""
+    """The logarithm of a number between two ends; where raw is 0 at `start`, or as near as they allow."""
     low, high = (math.log(end) for end in ends)
     share = ((start.log() - low) / (high - low)).clamp(0.01, 0.99)
     return low + (high - low) * torch.sigmoid(share.logit() + raw * 4 / (high - low))
 
 
 def _tails(u: Tensor, breadth: Tensor) -> tuple[Tensor, Tensor]:
-    """Mass of a plateau below and above u, without ends."""
-    half = breadth / 2
-    below = (F.logsigmoid(half - u) - F.logsigmoid(-half - u)) / breadth
-    above = (F.logsigmoid(half + u) - F.logsigmoid(u - half)) / breadth
-    return below, above
+    """Mass of a plateau below and above u, without ends: the smaller one is computed, the other is the rest.
+
+    Computed as well, the larger one would be a difference of large numbers, and its noise not monotone.
+    """
+    half, away = breadth / 2, u.abs()
+    less = (F.logsigmoid(half + away) - F.logsigmoid(away - half)) / breadth
+    return torch.where(u < 0, less, 1 - less), torch.where(u < 0, 1 - less, less)

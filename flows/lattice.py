@@ -16,7 +16,7 @@ from torch import Tensor
 from flows.core import Density, Spec
 
 SNAP = 1e-4  # of a step: what lies on the lattice but for rounding stays where it is
-ROUNDING = 4  # such roundings of a value are within reach of it
+ROUNDING = 4  # a value this many float roundings below a lattice point counts as on it
 
 
 def dequantise(x: Tensor, spec: Spec, generator: torch.Generator | None = None) -> Tensor:

@@ -58,6 +58,14 @@ def test_quantiles_undo_tails(feature, seed, scale):
     torch.testing.assert_close(found, inner, atol=1e-9, rtol=0)
 
 
+def test_tails_never_turn_back_in_single_precision():
+    """Least of all in the gap between two sharp components, where both are almost flat."""
+    theta = torch.tensor([0.0, 0.0, -1.0, 1.0, -20.0, -20.0, -3.0, -3.0])
+    below, above = Head(torch.tensor([True]), components=2)(theta, 0).tails(torch.linspace(0, 1, 4001))
+    assert below.diff().min() >= 0
+    assert above.diff().max() <= 0
+
+
 def test_small_tails_keep_their_precision():
     mixed = mixture(1, seed=0)
     tiny = torch.tensor([1e-200, 1e-30], dtype=torch.float64)

@@ -47,6 +47,7 @@ def affine_autoregressive(
     transforms = []
     for layer in range(layers):
         order = torch.arange(features) if layer % 2 == 0 else torch.arange(features).flip(0)
-        net = MADE(order, Affine.params, context, width, depth, dropout=dropout)  # its own inverse
+        rank = order  # both orders are their own inverse
+        net = MADE(rank, Affine.params, context, width, depth, dropout=dropout)
         transforms.append(Autoregressive(order, net, Affine(bound)))
     return Flow(Compose([*to_reals(spec), *transforms]), StandardNormal(spec.shape), normaliser(spec))

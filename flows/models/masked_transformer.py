@@ -59,7 +59,7 @@ class MaskedTransformer(AnySubset):
         self.normaliser = normaliser(spec)
         self.embed = _Embedding(bounded(spec), width, octaves)
         self.always = nn.Parameter(torch.randn(width))  # what a query sees when nothing is given
-        self.given = nn.Linear(context, width) if context else None
+        self.given = nn.Linear(context, width) if context else None  # embeds the context
         self.ask = nn.Parameter(torch.randn(features, width))
         self.net = Lookup(width, heads, layers, hidden, dropout)
         self.head = head
@@ -110,8 +110,8 @@ class MaskedTransformer(AnySubset):
         batch = () if context is None else context.shape[:-1]
         x = self.rescale.shift.new_zeros(n, *batch, len(self.ask))
         hidden = torch.zeros(len(self.ask), dtype=torch.bool, device=x.device)
-        given = None if context is None else context.expand(n, *context.shape)
-        return self.impute(x, hidden, given, generator)
+        contexts = None if context is None else context.expand(n, *context.shape)
+        return self.impute(x, hidden, contexts, generator)
 
     def _fill(
         self, x: Tensor, observed: Tensor, order: list[int], about: Tensor, generator: torch.Generator | None

@@ -53,7 +53,8 @@ def spline_autoregressive(
     for layer in range(layers):
         order = torch.arange(features) if layer % 2 == 0 else torch.arange(features).flip(0)
         spline = Spline(closed, bins, reach)
-        net = MADE(order, spline.params, context, width, depth, octaves, dropout)  # its own inverse
+        rank = order  # both orders are their own inverse
+        net = MADE(rank, spline.params, context, width, depth, octaves, dropout)
         transforms.append(Autoregressive(order, net, spline))
     return Flow(
         Compose([Rescale(spec), *transforms, Probit(closed)]),

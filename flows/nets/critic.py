@@ -16,8 +16,8 @@ from flows.nets.conv import Conv, Padding
 class Critic(nn.Module):
     """A score of x beside its context: strided convolutions of fields, dense layers of vectors.
 
-    Each layer is followed by a layer norm over all of an example. Fields may be of any size: they are halved
-    `depth` times, a side of one cell staying, and what is left is averaged.
+    Each layer but the first and the last is followed by a layer norm over all of an example. Fields may be of
+    any size: they are halved `depth` times, a side of one cell staying, and what is left is averaged.
 
     Args:
         shape: Of x: (D,), or (C, H, W) with H and W unheeded.

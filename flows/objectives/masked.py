@@ -35,7 +35,7 @@ class Masked(Objective):
 
     def __init__(self, weights: Mapping[str, PositiveFloat] | None = None) -> None:
         self.weights = weights or {}
-        self._extra: dict[int, float] = {}  # what a feature's term counts beyond once, by its place
+        self._extra: dict[int, float] = {}  # weight - 1 of each feature named, by its place
 
     def players(self, model: Sampler, spec: Spec, examples: Batch) -> dict[str, nn.Module]:
         for name in self.weights:

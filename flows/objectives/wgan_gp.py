@@ -12,7 +12,7 @@ from torch.func import functional_call, grad
 from flows.core import Batch, Flow, Sampler, Spec
 from flows.masks import present
 from flows.objectives.objective import Nets, Noise, Objective
-from flows.transforms import Standardize
+from flows.transforms import Standardize, normaliser
 from flows.types import NonNegativeFloat, PositiveInt
 
 
@@ -119,12 +119,8 @@ class Judge(nn.Module):
     def __init__(self, net: nn.Module, spec: Spec) -> None:
         super().__init__()
         self.net = net
-        there, context = present(spec.absent, spec.shape), spec.context_shape
-        self.units = Standardize(spec.shape, len(spec.shape) - 1, there)
-        self.normaliser = None
-        if context:
-            seen = present(spec.context_absent, context)
-            self.normaliser = Standardize(context, len(context) - 1, seen)
+        self.units = Standardize(spec.shape, len(spec.shape) - 1, present(spec.absent, spec.shape))
+        self.normaliser = normaliser(spec)
 
     def initialise(self, batch: Batch) -> None:
         """Fit the units."""
@@ -139,7 +135,7 @@ class Judge(nn.Module):
         return self.units(x)[0], context
 
     def score(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The score of what is standardised already; it has no slope where no example has a cell."""
+        """The score of what is standardised already; its gradient is zero at absent cells."""
         there = self.units.present
         return self.net(x if there is None else torch.where(there, x, 0.0), context)
 

@@ -52,7 +52,8 @@ class Cumulative(Elementwise):
         x = mixture.quantile(below, above).detach()
         found, log_slope = self.forward(x, theta, which)
         miss = z - found
-        x = x + (miss - miss.detach()) * torch.exp(-log_slope).detach()  # nothing but a gradient
+        slope = torch.exp(-log_slope).clamp(max=torch.finfo(x.dtype).max)  # infinite times zero is no number
+        x = x + (miss - miss.detach()) * slope.detach()  # nothing but a gradient
         return x, -self.forward(x, theta, which)[1]
 
     def _by_feature(self, theta: Tensor) -> Tensor:

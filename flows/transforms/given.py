@@ -14,8 +14,7 @@ from flows.transforms.elementwise import Elementwise
 class Given(Transform):
     r"""z = f(x; net(c)). The Jacobian is diagonal, so ladj sums log f'.
 
-    Any number in a row is still one map of each feature by itself: with an affine f the law stays that of
-    independent features.
+    Several in a row still act on each feature separately: given the context, features stay independent.
 
     Args:
         net: Maps the context to the parameters of f.

@@ -26,7 +26,7 @@ class Halfline(Transform):
     """The logarithm of the distance from a feature's only end, growing with the feature; the others pass.
 
     Beyond the end the density is zero: ladj is -inf there. A point on it, where rounding can put one that was
-    drawn inside, counts as just within.
+    drawn inside, counts as one at the least distance that numbers of this precision can have from it.
 
     Args:
         spec: Names the ends.
@@ -53,9 +53,9 @@ class Halfline(Transform):
         self._place()
 
     def initialise(self, batch: Batch) -> None:
-        """Fit what counts as near an end: distances are measured by their mean."""
-        mean = (self.side * (batch.x.to(self.end) - self.end)).double().mean(0)
-        self.unit.copy_(torch.where(mean > 0, mean, 1.0))
+        """Fit the units of distances: their medians, which a long tail doesn't move."""
+        median = (self.side * (batch.x - self.end)).median(0).values
+        self.unit.copy_(torch.where(median > 0, median, 1.0))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_slope = self.each(x)
@@ -69,8 +69,10 @@ class Halfline(Transform):
 
     def each(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log |dz/dx| feature by feature: (..., D) both."""
+        known = torch.finfo(x.dtype)
         distance = torch.where(self.side != 0, self.side * (x - self.end) / self.unit, 1.0)
-        log_distance = distance.clamp(min=torch.finfo(x.dtype).eps).log()
+        least = (known.eps * self.end.abs() / self.unit).clamp(min=known.tiny)
+        log_distance = distance.clamp(min=least).log()
         z = torch.where(self.side != 0, self.side * log_distance, x)
         return z, torch.where(distance < 0, -torch.inf, -log_distance - self.unit.log())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import final
 
 import torch
@@ -55,14 +56,16 @@ class Mixing(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         lower, upper = self._triangles()
-        return self._mix(lower @ upper @ self.start, x), self._ladj(x, 1)
+        with _exact(x.device):
+            return self._mix(lower @ upper @ self.start, x), self._ladj(x, 1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         lower, upper = self._triangles()
         unit = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
         solved = torch.linalg.solve_triangular(lower, unit, upper=False)
         solved = torch.linalg.solve_triangular(upper, solved, upper=True)
-        return self._mix(self.start.T @ solved, z), self._ladj(z, -1)
+        with _exact(z.device):
+            return self._mix(self.start.T @ solved, z), self._ladj(z, -1)
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
         """L and U."""
@@ -75,3 +78,9 @@ class Mixing(Transform):
 
     def _ladj(self, x: Tensor, sign: int) -> Tensor:
         return (sign * self.cells * self.factors.diagonal().sum()).expand(x.shape[:-3])
+
+
+def _exact(device: torch.device) -> AbstractContextManager[object]:
+    """Keeps autocast, which is for nets, from rounding the latent."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()

@@ -65,7 +65,8 @@ class Spline(Elementwise):
         piece = self._find(at, theta, free, of_x=True)
         place = (at - piece.x) / piece.width
         rise, log_slope = _curve(piece, place)
-        return _within(at, low + size * (piece.y + piece.height * rise), log_slope, x)
+        to = (piece.y + piece.height * rise).clamp(0, 1)  # rounding could carry it beyond
+        return _within(at, low + size * to, log_slope, x)
 
     def inverse(self, z: Tensor, theta: Tensor, which: slice = ALL) -> tuple[Tensor, Tensor]:
         z, (low, size, free) = z.movedim(-1, 0).contiguous(), self._fixed(z.dim(), which)
@@ -78,7 +79,8 @@ class Spline(Elementwise):
         c = -slope * above
         place = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())
         _, log_slope = _curve(piece, place)
-        return _within(at, low + size * (piece.x + piece.width * place), -log_slope, z)
+        to = (piece.x + piece.width * place).clamp(0, 1)
+        return _within(at, low + size * to, -log_slope, z)
 
     def _fixed(self, dims: int, which: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Low ends and sizes (D, 1, ...), and which slopes are free (bins + 1, D, 1, ...)."""

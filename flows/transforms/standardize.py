@@ -76,11 +76,8 @@ class Standardize(Transform):
         units = (*shape[:own], *[1] * shared)
         self.shape = tuple(shape)
         self.shared = shared
-        there = torch.ones(shape) if present is None else present.float()
-        cells = (
-            there.sum([*range(own, len(shape))], keepdim=True) if shared else there
-        )  # that each unit serves
-        self.register_buffer("cells", cells, persistent=False)
+        cells = (torch.ones(shape) if present is None else present.float()).sum_to_size(units)
+        self.register_buffer("cells", cells, persistent=False)  # how many each unit serves
         self.register_buffer("present", present, persistent=False)
         self.register_buffer("mean", torch.zeros(units))
         self.register_buffer("std", torch.ones(units))

@@ -69,7 +69,7 @@ def test_ends_that_cannot_be_are_refused(path, support, line):
 def test_a_continuous_feature_does_not_reach_its_end(tmp_path):
     file = tmp_path / "t.csv"
     pd.DataFrame({"rain": [0.0, 0.0, 2.5, 1.0, 0.5], "x": [1.5, 2.5, 3, 4, 5]}).to_csv(file, index=False)
-    with pytest.raises(UserError, match=r"column rain goes down to 0 itself, where it has no density"):
+    with pytest.raises(UserError, match=r"column rain goes down to 0, on that end or too near it"):
         table(str(file), support={"rain": (0, None)})
 
 

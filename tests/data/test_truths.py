@@ -80,6 +80,13 @@ def test_each_conditional_integrates_to_one_and_they_mix_to_the_marginal(labelle
     torch.testing.assert_close(truth.log_prob(x, each.mean(0)), truth.log_prob(x))
 
 
+def test_one_point_or_none_is_as_good_as_many(builder):
+    truth = builder().truth
+    x = truth.sample(3, generator=seeded())
+    torch.testing.assert_close(torch.stack([truth.log_prob(one) for one in x]), truth.log_prob(x))
+    assert truth.sample(0, generator=seeded()).shape == (0, 2)
+
+
 def test_dataset_and_truth_draw_from_the_density(builder):
     toy = builder()
     assert chi_square(toy.source("test").x, toy.truth) > 1e-3

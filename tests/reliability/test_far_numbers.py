@@ -86,6 +86,15 @@ def test_row_30_nets_of_half_precision_leave_log_det_and_base_in_single(name, dt
     assert 0 < float(gap) < GAP[dtype]
 
 
+def test_row_30_mixing_of_whole_cells_is_in_single_precision_too():
+    density = zoo.as_flow(zoo.model("conditional_flow", (2, 4, 6), 2).float())
+    x, context = zoo.data((2, 4, 6), 2, n=8, seed=1)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        z, ladj = density.latent(x.float(), context.float())
+        back, _ = density.rsample(z, context.float())
+    assert z.dtype == ladj.dtype == back.dtype == torch.float32
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", ALL)
 def test_row_25_a_batch_of_another_precision_is_cast_or_an_error(name, dtype):

@@ -38,6 +38,16 @@ def test_monotone_and_back(seed, scale):
     torch.testing.assert_close(log_slope_back[steep], -log_slope[steep], atol=1e-5, rtol=1e-5)
 
 
+def test_between_two_far_components_there_is_a_number_in_single_precision():
+    """Where almost no mass lies, which a draw can meet; one feature without a number would spoil its row."""
+    cumulative = Cumulative(Head(torch.tensor([True]), components=2))
+    sharp = torch.tensor([0.0, 0.0, -1.0, 1.0, -20.0, -20.0, -3.0, -3.0])
+    z = torch.linspace(-4e-5, 4e-5, 8001).unsqueeze(-1)
+    x, log_slope = cumulative.inverse(z, sharp.expand(len(z), -1))
+    assert x.isfinite().all()
+    assert log_slope.isfinite().all()
+
+
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_slopes_are_autodiffs(direction):
     x = line(101).requires_grad_()

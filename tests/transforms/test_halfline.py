@@ -72,6 +72,15 @@ def test_units_of_any_size_fit(scale):
     torch.testing.assert_close(z, fitted("rescale")(inside())[0], atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("spread", [1.0, 5.0])
+def test_heavy_tails_keep_their_points_apart(spread):
+    z = spread * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    rescale = Rescale(Spec(names=("a",), shape=(1,), support=((0.0, None),)))
+    rescale.initialise(Batch(z.exp().double()))
+    assert len(rescale(z.exp())[0].unique()) > 3990
+    torch.testing.assert_close(rescale.inverse(rescale(z.exp())[0])[0], z.exp(), rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_draws_far_out_stay_finite_and_within(name):
     z = torch.tensor([[-1e4] * 4, [1e4] * 4])

@@ -54,6 +54,18 @@ def test_beyond_its_interval_it_is_the_identity_and_joins_smoothly():
     )
 
 
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+def test_rounding_carries_nothing_out_of_a_closed_interval(direction):
+    """Of single precision, where the last piece is narrow and steep, or low and flat."""
+    spline = Spline(torch.tensor([True]), bins=16)
+    near = 1 - torch.logspace(-6.92, -4, 4000).unsqueeze(-1)
+    theta = torch.zeros(2 * 16 + 17)
+    theta[15], theta[31] = (8.0, -8.0) if direction == "inverse" else (-8.0, 8.0)
+    found, _ = getattr(spline, direction)(near, theta.expand(len(near), -1))
+    assert float(found.min()) >= 0
+    assert float(found.max()) <= 1
+
+
 def test_a_closed_end_may_have_any_slope():
     near = torch.tensor([[1e-9, 0.0]]).double()
     slopes = {round(float(SPLINE.forward(near, theta(1, seed))[1][0, 0]), 3) for seed in range(5)}
