@@ -82,7 +82,13 @@ def _check_variable(dataset: xr.Dataset, name: str, key: str) -> None:
     if dataset[name].dtype.kind not in "fiub":
         raise UserError(f"dataset.{key}: {name} holds {dataset[name].dtype}, no numbers")
     if key == "target":
-        check_continuous(name, dataset[name].dtype)
+        check_continuous(name, _stored(dataset[name]))
+
+
+def _stored(variable: xr.DataArray) -> np.dtype:
+    """The type of the numbers in the file, of which xarray makes floats if some may be missing."""
+    packed = {"scale_factor", "add_offset"} & variable.encoding.keys()
+    return variable.dtype if packed else np.dtype(variable.encoding.get("dtype") or variable.dtype)
 
 
 def check_continuous(name: str, dtype: np.dtype) -> None:

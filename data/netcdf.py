@@ -91,7 +91,8 @@ def _unbroken(found: Whole, per_step: int, grid: Grid, lag: int) -> Whole:
     """The cases whose context comes before them by as much time as usual, within half a step."""
     index = grid.dataset.indexes[grid.time]
     times = np.asarray(index - index[0]).astype(float)
-    step = np.median(np.diff(times))
+    steps = np.diff(times)
+    step = steps[steps < 1.5 * np.median(steps)].mean()  # of months, which differ, a month; without the holes
     broken = torch.from_numpy(abs(times[lag:] - times[:-lag] - lag * step) > step / 2)
     if not broken.any():
         return found

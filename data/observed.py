@@ -179,5 +179,5 @@ def dealt(kept: Tensor, per_step: int, parts: Mapping[Part, range]) -> dict[Part
     }
     for part, places in found.items():
         if not len(places):
-            raise UserError(f"dataset: every case of {part} has missing cells; none is left to use")
+            raise UserError(f"dataset: no case of {part} is left: all have missing cells, or lack a context")
     return found

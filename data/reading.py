@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from flows.errors import UserError
+from flows.parquet import read_parquet
 from flows.wording import MISSING
 
 if TYPE_CHECKING:
@@ -104,12 +105,6 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable")
-
-
 def _arrays(path: Path) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
@@ -144,7 +139,7 @@ def _native(column: np.ndarray) -> np.ndarray:
     return column.astype(column.dtype.newbyteorder("="))
 
 
-READERS = {".csv": _csv, ".parquet": _parquet, ".npy": _arrays, ".npz": _arrays}
+READERS = {".csv": _csv, ".parquet": read_parquet, ".npy": _arrays, ".npz": _arrays}
 
 
 def _line(error: BaseException) -> str:

@@ -44,8 +44,9 @@ def table(
 ) -> Dataset:
     """Columns of a CSV, Parquet, NPY or NPZ file, under their own names, dealt out at random.
 
-    Floats are continuous. Integers are a lattice of step 1 without bounds, so that no density of them is
-    infinite; they may be constant, or equal each other, since each is spread over its cells by itself.
+    Floats are continuous. Integers are a lattice of step 1, without bounds unless `support` gives some, so
+    that no density of them is infinite; they may be constant, or equal each other, since each is spread over
+    its cells by itself.
     A float column that is constant, or equals another, is refused: its density would be infinite.
 
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOOR = {"errors", "types", "files", "signals", "wording"}  # know nothing of flows
+FLOOR = {"errors", "types", "files", "parquet", "signals", "wording"}  # know nothing of flows
 MAY = {
     "nets": set(),  # torch alone
     "bases": {"core"} | FLOOR,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flows.errors import UserError
+from flows.parquet import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +72,7 @@ def _csv(path: Path, names: Sequence[str]) -> Cells:
 def _parquet(path: Path, names: Sequence[str]) -> Cells:
     import pandas as pd
 
-    table = pd.read_parquet(path, engine="pyarrow", dtype_backend="numpy_nullable").reset_index(drop=True)
-    table = table.set_axis([str(name) for name in table.columns], axis="columns")
+    table = read_parquet(path)
     return Cells(table, pd.DataFrame({name: _texts(column) for name, column in table.items()}, dtype=str))
 
 

@@ -127,15 +127,16 @@ def _shares(members: int, most: int) -> list[int]:
 
 
 def counterparts(spec: Spec) -> list[int | None]:
-    """Where the context speaks of each channel of x: its first channel `name` or `…_name`, if any.
+    """Where the context speaks of each channel of x: its channel `name` or, the shortest first, `…_name`.
 
-    >>> counterparts(Spec(("t", "u"), (2, 8, 8), ("height", "low_t"), (2, 8, 8)))
+    >>> counterparts(Spec(("t", "u"), (2, 8, 8), ("lag1_skin_t", "lag1_t"), (2, 8, 8)))
     [1, None]
     """
-    return [
-        next((k for k, other in enumerate(spec.context_names) if f"_{other}".endswith(f"_{name}")), None)
+    found = [
+        [place for place, other in enumerate(spec.context_names) if f"_{other}".endswith(f"_{name}")]
         for name in spec.names
     ]
+    return [min(some, key=lambda place: len(spec.context_names[place]), default=None) for some in found]
 
 
 def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:

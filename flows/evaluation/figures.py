@@ -75,7 +75,7 @@ def training_figures(
 
     figures: dict[str, Figure] = {}
     if features <= 2 and isinstance(model, Density):
-        figures["density"] = densities({"model": model}, dataset.truth, cells, spec.names, kinds)
+        figures["density"] = densities({"model": model}, dataset.truth, cells, spec.names)
     if is_picture(spec):
         figures["points"] = coloured_panels(real, alike, spec)
         figures["picture"] = redrawn_panels(_all_points(dataset, part, draws), drawn, spec)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,13 +30,13 @@ class Rows(NamedTuple):
         table: All its columns as they stand there: of CSV the text, of Parquet the types.
         x: (N, D), float64; NaN where the cell is empty.
         context: (N, C), float64, or None.
-        empty: Which cells of x are empty, bool (N, D).
+        empty: Which cells of each column that the model needs are empty, bool (N,), by its name.
     """
 
     table: pd.DataFrame
     x: Tensor
     context: Tensor | None
-    empty: Tensor
+    empty: dict[str, Tensor]
 
 
 def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
@@ -61,7 +61,13 @@ def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), gaps: bool = False) -> Rows:
+def read(
+    path: Path,
+    spec: Spec,
+    dtype: torch.dtype,
+    new: Sequence[str] = (),
+    gaps: Literal["none", "features", "all"] = "none",
+) -> Rows:
     """Read a CSV or Parquet table that has a run's columns, in any order and among others.
 
     Contexts called `column=level` may stand there as that one column, with the names of levels in it.
@@ -71,7 +77,8 @@ def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), ga
         spec: What an example is.
         dtype: What the model computes in, where numbers have to be finite.
         new: Columns that the table is to be given, and may not have yet.
-        gaps: Whether cells of x may be missing: empty, or one of the marks that training reads so.
+        gaps: Where cells may be missing (empty, or one of the marks that training reads so): of features,
+            or of the context too.
 
     Raises: UserError that names the column, the first row that is wrong (from 1), its cell, and how many are.
     """
@@ -82,20 +89,25 @@ def read(path: Path, spec: Spec, dtype: torch.dtype, new: Sequence[str] = (), ga
     if text.empty:
         raise UserError(f"{path}: a header without rows")
     cells = {str(name): column for name, column in text.items()}
-    empty = [torch.tensor(cells[name].str.strip().isin(MISSING).to_numpy(dtype=bool)) for name in spec.names]
+    levels = dict(zip(spec.names, (levels for _, levels in _kinds(spec)), strict=True))
+    levels |= {column: _levels(column, context) for column in context.values()}
+    empty = {name: _empty(cells[name], known) for name, known in levels.items()}
     try:
         x = [
-            _numbers(cells[name], kind, levels, dtype, hole if gaps else None)
-            for name, (kind, levels), hole in zip(spec.names, _kinds(spec), empty, strict=True)
+            _numbers(cells[name], kind, levels[name], dtype, None if gaps == "none" else empty[name])
+            for name, (kind, _) in zip(spec.names, _kinds(spec), strict=True)
         ]
-        given = [_given(cells, name, context, dtype) for name in context]
+        given = [
+            _given(cells[column], name, levels[column], dtype, empty[column] if gaps == "all" else None)
+            for name, column in context.items()
+        ]
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return Rows(
         table,
         torch.stack(x, dim=1),
         torch.stack(given, dim=1) if given else None,
-        torch.stack(empty, dim=1),
+        empty,
     )
 
 
@@ -148,14 +160,27 @@ def _column_of(name: str, present: Sequence[str]) -> str:
     return column if name not in present and column in present else name
 
 
-def _given(cells: dict[str, pd.Series], name: str, context: dict[str, str], dtype: torch.dtype) -> Tensor:
+def _levels(column: str, context: Mapping[str, str]) -> Levels:
+    """What may stand in a column of the context; None for numbers."""
+    coded = [name for name, home in context.items() if home == column != name]
+    return tuple(name.removeprefix(f"{column}=") for name in coded) or None
+
+
+def _empty(cells: pd.Series, levels: Levels) -> Tensor:
+    """Which cells are empty, bool (N,): a mark of what is missing may be the name of a level too."""
+    missing = cells.str.strip().isin(MISSING) & ~cells.isin(levels or ())
+    return torch.tensor(missing.to_numpy(dtype=bool))
+
+
+def _given(
+    cells: pd.Series, name: str, levels: Levels, dtype: torch.dtype, optional: Tensor | None
+) -> Tensor:
     """One context (N,)."""
-    column = context[name]
-    if column == name:
-        return _numbers(cells[name], None, None, dtype)
-    alike = [other for other in context if context[other] == column]
-    levels = tuple(other.removeprefix(f"{column}=") for other in alike)
-    return (_numbers(cells[column], None, levels, dtype) == alike.index(name)).double()
+    numbers = _numbers(cells, None, levels, dtype, optional)
+    if levels is None:
+        return numbers
+    level = levels.index(name.removeprefix(f"{cells.name}="))
+    return (numbers == level).double().where(~numbers.isnan(), torch.nan)
 
 
 def _numbers(

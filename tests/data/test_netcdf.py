@@ -370,9 +370,22 @@ def test_a_context_before_a_hole_in_time_is_none(tmp_path, capsys):
     found = [time for part in ("train", "val", "test") for time in dataset.layout(part).time.values]
     assert not {np.datetime64("2001-06-01", "ns"), np.datetime64("2001-06-02", "ns")} & {*found}
     assert np.datetime64("2001-06-03", "ns") in found
-    months = weather.assign_coords(time=pd.date_range("2000-01-01", periods=60, freq="MS"))
-    netcdf(str(gridded.saved(tmp_path, months, "months.nc")), ["t2m"], ["t2m"], lag=1)
+    long = gridded.weather(160)
+    months = long.assign_coords(time=pd.date_range("2000-01-01", periods=160, freq="MS"))
+    for lag in (1, 36):
+        netcdf(str(gridded.saved(tmp_path, months, "months.nc")), ["t2m"], ["t2m"], lag=lag)
     assert capsys.readouterr().err == ""
+
+
+def test_counts_are_counts_whatever_xarray_makes_of_them(tmp_path):
+    """Integers with a value that marks what is missing are decoded to floats; packed floats are floats."""
+    weather = gridded.weather()
+    counts = weather.assign(t2m=weather.t2m.round().where(weather.t2m > 0))
+    counts.t2m.encoding = {"dtype": "int16", "_FillValue": -1}
+    with pytest.raises(UserError, match="t2m holds whole numbers"):
+        netcdf(str(gridded.saved(tmp_path, counts)), ["t2m"])
+    weather.t2m.encoding = {"dtype": "int16", "_FillValue": -1, "scale_factor": 0.01, "add_offset": 273.0}
+    netcdf(str(gridded.saved(tmp_path, weather, "packed.nc")), ["t2m"])
 
 
 def test_a_dimension_without_coordinates_is_selected_by_number(tmp_path):

@@ -90,6 +90,13 @@ def test_every_kind_of_file_gives_the_same_numbers_names_and_types(tmp_path, num
     assert everything(points) == sorted(map(tuple, expected.to_numpy(float).tolist()))
 
 
+def test_what_pandas_keeps_as_a_named_index_is_a_column(tmp_path, numbers):
+    numbers.set_index("height").to_parquet(tmp_path / "t.parquet")
+    assert table(str(tmp_path / "t.parquet"), columns=["height", "count"]).spec.names == ("height", "count")
+    numbers.sample(frac=1).to_parquet(tmp_path / "t.parquet")  # one without a name is none
+    assert [*read(tmp_path / "t.parquet")] == [*numbers]
+
+
 def test_floats_alone_are_no_lattice(tmp_path, numbers):
     spec = table(written(tmp_path, numbers), columns=["height"]).spec
     assert (spec.quantum, spec.support, spec.dtypes, spec.levels) == (None, None, None, None)

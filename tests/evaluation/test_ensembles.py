@@ -7,6 +7,7 @@ from typing import final
 
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from data.grf import grf
@@ -131,5 +132,17 @@ def test_however_many_members_are_asked_for_few_are_drawn_at_once():
 
 
 def test_too_few_cases_have_no_chance():
-    assert math.isnan(rank_p(torch.arange(9), 50))
-    assert rank_p(torch.arange(10) * 5, 50) > 0.5
+    assert math.isnan(rank_p(torch.arange(10) * 5, 50))
+    assert rank_p(torch.arange(12) * 4, 50) > 0.5
+
+
+@pytest.mark.parametrize("cases", [50, 100, 180, 512])
+@pytest.mark.parametrize("members", [2, 50, 99])
+def test_no_bin_of_ranks_expects_fewer_than_five(cases, members, monkeypatch):
+    expected, chisquare = [], stats.chisquare
+    monkeypatch.setattr(
+        stats, "chisquare", lambda seen, wanted: expected.append(wanted) or chisquare(seen, wanted)
+    )
+    rank_p(torch.arange(cases) % (members + 1), members)
+    assert expected[0].min() >= 5
+    assert expected[0].sum() == pytest.approx(cases)

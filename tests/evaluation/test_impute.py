@@ -149,6 +149,25 @@ def test_a_parquet_table_is_filled_in_its_own_types(pets, tmp_path):
     )
 
 
+def test_what_was_drawn_fits_into_columns_of_other_types(flow_of_table, pets, tmp_path):
+    whole = pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [0.5, 0.25]})
+    whole.to_parquet(tmp_path / "in.parquet", index=False)
+    impute(flow_of_table, input=str(tmp_path / "in.parquet"), output=str(tmp_path / "out.parquet"))
+    filled = pd.read_parquet(tmp_path / "out.parquet")
+    assert filled.a.dtype.kind == "f"
+    assert filled.a[0] == 1
+    kinds = pd.Categorical(["cat", None, None, None], categories=["cat"])
+    small = pd.array([3, None, None, None], dtype="UInt8")
+    rows = pd.DataFrame({"kind": kinds, "age": small, "size": [0.5] * 4})
+    rows.to_parquet(tmp_path / "in.parquet", index=False)
+    for seed in range(5):
+        impute(pets, input=str(tmp_path / "in.parquet"), output=str(tmp_path / "out.parquet"), seed=seed)
+        filled = pd.read_parquet(tmp_path / "out.parquet")
+        assert filled.kind.isin(["cat", "dog"]).all()
+        assert filled.age[0] == 3
+        assert filled.age.notna().all()
+
+
 def test_what_is_observed_matters(picture, tmp_path):
     model = flows.load(picture, raw=True)
     assert isinstance(model, AnySubset)

@@ -16,7 +16,7 @@ from data.grf import grf
 from data.memory import InMemory
 from data.toys import gaussian_grid, moons
 from flows.bases import StandardNormal
-from flows.core import Batch, Compose, Flow, Inverse, Sampler, Spec
+from flows.core import Batch, Compose, Density, Flow, Inverse, Sampler, Spec
 from flows.evaluation.figures import png, training_figures
 from flows.evaluation.plots import (
     coloured_panels,
@@ -193,6 +193,24 @@ def test_densities_are_the_right_way_up():
     assert truth.images[0].origin == "lower"
     assert column == 10
     assert row > 16
+
+
+def test_under_contexts_the_density_has_their_mix():
+    """Nine tenths of the points belong to one of two classes, and so does the mass that is drawn."""
+
+    class Apart(Density):
+        def log_prob(self, x, context=None):
+            return gaussian().log_prob(x - 10 * context)
+
+        def sample(self, n, context=None, generator=None):
+            return torch.zeros(n, 2)
+
+    context = (torch.arange(1000) % 10 == 0).double()[:, None]
+    x = gaussian().sample(1000, generator=torch.Generator().manual_seed(0)) + 10 * context
+    _, model, *_ = drawn(densities({"model": Apart()}, None, Batch(x, context), ("a", "b")))
+    mass = model.images[0].get_array()
+    half = mass.shape[1] // 2
+    assert mass[:half, :half].sum() / mass.sum() == pytest.approx(0.9, abs=0.02)
 
 
 def test_densities_without_a_truth_bin_the_points():

@@ -116,7 +116,7 @@ def test_a_table_read_back_is_what_it_was(tmp_path_factory, data):
     rows = read(path, SPEC, torch.float32)
     assert torch.equal(rows.x.float(), x)
     assert rows.context is None
-    assert not rows.empty.any()
+    assert not any(holes.any() for holes in rows.empty.values())
 
 
 def test_cells_stay_as_they_are_written_in_any_order_and_among_others(tmp_path):
@@ -148,23 +148,35 @@ def test_contexts_are_read_one_hot_or_by_the_name_of_their_level(tmp_path):
 
 def test_empty_cells_are_told_where_they_may_be(tmp_path):
     text = "height,count,pet,wild\n,2,,True\n1,, ,\n"
-    rows = back(tmp_path, text, gaps=True)
-    assert rows.empty.tolist() == [[True, False, True, False], [False, True, True, True]]
-    assert torch.equal(rows.x.isnan(), rows.empty)
-    assert rows.x[~rows.empty].tolist() == [2.0, 1.0, 1.0]
+    rows = back(tmp_path, text, gaps="features")
+    empty = torch.stack([rows.empty[name] for name in SPEC.names], 1)
+    assert empty.tolist() == [[True, False, True, False], [False, True, True, True]]
+    assert torch.equal(rows.x.isnan(), empty)
+    assert rows.x[~empty].tolist() == [2.0, 1.0, 1.0]
     refused(tmp_path, text, "column height, row 1: '' is no finite number (1 of 2 rows")
-    refused(tmp_path, "height,count,pet,wild\ninf,2,cat,1\n", "column height, row 1: 'inf'", gaps=True)
-    refused(tmp_path, "height,count,pet,wild\n1,2,cow,1\n", "column pet, row 1: 'cow'", gaps=True)
+    refused(tmp_path, "height,count,pet,wild\ninf,2,cat,1\n", "column height, row 1: 'inf'", gaps="features")
+    refused(tmp_path, "height,count,pet,wild\n1,2,cow,1\n", "column pet, row 1: 'cow'", gaps="features")
 
 
-def test_contexts_may_never_be_empty(tmp_path):
-    text = "height,count,pet,wild,age,pen\n,2,cat,True,,a\n"
-    refused(tmp_path, text, "column age, row 1: '' is no finite number", GIVEN, gaps=True)
+def test_contexts_are_empty_only_where_they_may_be(tmp_path):
+    text = "height,count,pet,wild,age,pen\n,2,cat,True,,a\n1,2,cat,True,3,\n"
+    refused(tmp_path, text, "column age, row 1: '' is no finite number", GIVEN, gaps="features")
+    rows = back(tmp_path, text, GIVEN, gaps="all")
+    assert rows.empty["age"].tolist() == [True, False]
+    assert rows.empty["pen"].tolist() == [False, True]
+    assert rows.context.isnan().tolist() == [[True, False, False], [False, True, True]]
+
+
+def test_a_level_may_be_called_like_a_mark_of_what_is_missing(tmp_path):
+    spec = Spec(("land",), (1,), dtypes=("str",), levels=(("DE", "NA"),), quantum=(1.0,))
+    rows = back(tmp_path, "land\nDE\nNA\nNaN\n", spec, gaps="features")
+    assert rows.empty["land"].tolist() == [False, False, True]
+    assert rows.x[:2, 0].tolist() == [0.0, 1.0]
 
 
 def test_a_blank_line_is_an_empty_cell_of_a_single_column(tmp_path):
     spec = Spec(("a",), (1,))
-    assert back(tmp_path, "a\n1\n\n3\n", spec, gaps=True).empty.flatten().tolist() == [False, True, False]
+    assert back(tmp_path, "a\n1\n\n3\n", spec, gaps="features").empty["a"].tolist() == [False, True, False]
     refused(tmp_path, "a\n1\n\n3\n", "column a, row 2: ''", spec)
 
 

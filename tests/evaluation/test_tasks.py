@@ -561,6 +561,23 @@ def test_a_parquet_table_is_scored_as_the_same_in_csv_and_keeps_its_types(traine
         do("score", run=trained, input=tmp_path / "bad.parquet", output=tmp_path / "out.parquet")
 
 
+def test_a_table_keeps_its_named_index_as_a_column(trained, tmp_path):
+    frame = pd.DataFrame({"id": ["a", "b"], "x": [0.5, 1.0], "y": [0.0, 1.5]}).set_index("id")
+    frame.to_parquet(tmp_path / "in.parquet")
+    do("score", run=trained, input=tmp_path / "in.parquet", output=tmp_path / "out.parquet")
+    scored = pd.read_parquet(tmp_path / "out.parquet")
+    assert scored.id.tolist() == ["a", "b"]
+    assert scored.log_prob.notna().all()
+
+
+def test_rows_without_a_context_are_left_too(labelled, tmp_path):
+    given = table(tmp_path / "in.csv", "x,y,moon_0,moon_1\n0,0,1,0\n0,0,,1\n")
+    do("score", run=labelled, input=given, output=tmp_path / "out.csv", missing="leave")
+    assert pd.read_csv(tmp_path / "out.csv").log_prob.notna().tolist() == [True, False]
+    with pytest.raises(UserError, match="column moon_0, row 2: empty"):
+        do("score", run=labelled, input=given, output=tmp_path / "out.csv")
+
+
 def test_holes_and_levels_of_a_parquet_table(counted, tmp_path):
     frame = pd.DataFrame(
         {"height": [1.0, None], "count": [2, 3], "pet": ["cat", None], "wild": [True, False]}

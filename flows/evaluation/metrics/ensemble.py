@@ -75,10 +75,11 @@ def rank_p(found: Tensor, members: int) -> float:
     """
     from scipy.stats import chisquare
 
-    bins = min(members + 1, len(found) // FEW)
+    width = math.ceil(FEW * (members + 1) / max(len(found), 1))  # ranks in each bin; the last takes the rest
+    bins = (members + 1) // width
     if bins < 2:
         return math.nan
-    edges = torch.linspace(0, members + 1, bins + 1).round().long()
+    edges = torch.tensor([*range(0, bins * width, width), members + 1])
     counts = torch.bincount(torch.bucketize(found, edges[1:], right=True), minlength=bins)
     expected = edges.diff().double() * len(found) / (members + 1)
     return float(chisquare(counts.numpy(), expected.numpy()).pvalue)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from flows.core import Batch, Density
 from flows.evaluation.blocks import log_prob
 from flows.evaluation.plots.style import INK, MUTED, PALETTE, TEXT, cut, label, legend, panels, plane, window
+from flows.training.thinned import evenly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 DECADES = 4  # of density that the logarithmic panels show
 LETTERS = 60  # that there is room for above all panels
+CONTEXTS = 16  # averaged over at most
+
+
+class Shares(NamedTuple):
+    """Contexts (K, *context_shape), and their weights (K,), which add up to one."""
+
+    contexts: Tensor
+    weights: Tensor
 
 
 def densities(
@@ -27,24 +36,24 @@ def densities(
     truth: Density | None,
     batch: Batch,
     names: Sequence[str],
-    contexts: Tensor | None = None,
     resolution: int = 120,
 ) -> Figure:
     """The truth and each model over data space, in one colour scale: linear above, logarithmic below.
 
     Where the truth isn't known, the examples are binned in its place. In one dimension all are curves of
-    one panel.
+    one panel. Under contexts each density is averaged over those of the examples: by their shares if they
+    are few, over some of the examples if they are many.
 
     Args:
         models: What is compared, by title.
         truth: The true density, or None.
         batch: Examples (N, D), D one or two, which also place the window.
         names: Names of the features.
-        contexts: Contexts (K, *context_shape) that densities are averaged over, or None.
         resolution: Points a side.
     """
     limits = window(batch.x)
     axes = [_middles(low, high, resolution) for low, high in limits]
+    contexts = _shares(batch.context)
     if len(axes) == 1:
         return _curves(models, truth, batch, axes[0], names[0], contexts)
     grid = torch.cartesian_prod(*axes)
@@ -66,12 +75,26 @@ def _middles(low: float, high: float, count: int) -> Tensor:
     return low + (high - low) * (torch.arange(count, dtype=torch.float64) + 0.5) / count
 
 
-def _mass(density: Density, points: Tensor, contexts: Tensor | None) -> Tensor:
+def _shares(context: Tensor | None) -> Shares | None:
+    """The contexts of examples (N, *context_shape) by their shares; some of them if many differ."""
+    if context is None:
+        return None
+    kinds, counts = context.unique(dim=0, return_counts=True)
+    if len(kinds) > CONTEXTS:
+        kinds = context[evenly(len(context), CONTEXTS)]
+        counts = torch.ones(len(kinds))
+    return Shares(kinds, counts.double() / counts.sum())
+
+
+def _mass(density: Density, points: Tensor, contexts: Shares | None) -> Tensor:
     """Density at points (N, D), averaged over contexts."""
     if contexts is None:
         return log_prob(density, Batch(points)).exp()
-    each = [log_prob(density, Batch(points, c.expand(len(points), *c.shape))).exp() for c in contexts]
-    return torch.stack(each).mean(0)
+    total = torch.zeros(len(points), dtype=torch.float64)
+    for context, share in zip(*contexts, strict=True):
+        given = context.expand(len(points), *context.shape)
+        total += share * log_prob(density, Batch(points, given)).exp()
+    return total
 
 
 def _binned(x: Tensor, limits: list[tuple[float, float]], bins: int = 36) -> Tensor:
@@ -128,7 +151,7 @@ def _curves(
     batch: Batch,
     x: Tensor,
     name: str,
-    contexts: Tensor | None,
+    contexts: Shares | None,
 ) -> Figure:
     figure, (axes,) = panels(1, 1, 3.4)
     axes.hist(batch.x[:, 0].tolist(), bins=60, density=True, color=MUTED, alpha=0.35, label="held-out points")

@@ -25,7 +25,7 @@ def ending(path: Path, allowed: Sequence[str]) -> str:
 
 
 def alike(path: Path, allowed: Sequence[str]) -> tuple[str, ...]:
-    """The endings that an output may have which is an input with more in it: the input's own.
+    """The only ending that an output may have which is the input with columns or cells added: the input's.
 
     Raises: UserError if the input's isn't one of these.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,7 +47,8 @@ def impute(
     Args:
         observed: Values of some features, by name; a categorical one by the name of its level.
         input: A CSV or Parquet table with the columns the model was trained on, instead.
-        output: The file, of the same kind; by default `imputed.csv` in the run's `evaluation`.
+        output: The file: of the input's kind, CSV or Parquet without one; by default `imputed.csv`, or
+            `imputed.parquet`, in the run's `evaluation`.
         n: How many draws of `observed`.
         context: With `observed`, one value for each of the context's names.
         run: The run's directory, or `latest`.
@@ -57,7 +59,7 @@ def impute(
     Raises: UserError if the run's model doesn't know every conditional, or what is given doesn't fit it.
     """
     if (observed is None) == (input is None):
-        raise UserError("task=impute: give either observed='{NAME: VALUE}' or input=PATH.csv")
+        raise UserError("task=impute: give either observed='{NAME: VALUE}' or input=FILE")
     opened = open_run(find(run), checkpoint, trusted_packages)
     model, spec = opened.density, opened.saved.spec
     if not isinstance(model, AnySubset):
@@ -84,13 +86,14 @@ def impute(
     else:
         if context is not None:
             raise UserError("context: with input=, contexts are columns of the table; leave it out")
-        rows = read(Path(input), spec, place(model)[1], gaps=True)
+        rows = read(Path(input), spec, place(model)[1], gaps="features")
         _check_range(rows.x, spec, input)
         ready(path.parent)
-        filled = _fill(model, rows.x, rows.empty, rows.context, spec, generator)
-        table = _written(rows.table, frame(filled.to(place(model)[1]), None, spec), rows.empty, spec)
+        empty = torch.stack([rows.empty[name] for name in spec.names], 1)
+        filled = _fill(model, rows.x, empty, rows.context, spec, generator)
+        table = _written(rows.table, frame(filled.to(place(model)[1]), None, spec), empty)
         said = ""
-        done = f"{int(rows.empty.sum()):,} cells of {len(table):,} rows filled"
+        done = f"{int(empty.sum()):,} cells of {len(table):,} rows filled"
     warn(opened.warnings)
     write(path, content(table, kind))
     print(f"{said}{done}: {path}")
@@ -163,15 +166,34 @@ def _fill(
     return filled
 
 
-def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor, spec: Spec) -> pd.DataFrame:
-    """The table as it was, with what was drawn in its empty cells: as text where there is text."""
-    from pandas.api.types import is_string_dtype
+def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor) -> pd.DataFrame:
+    """The table as it was, with what was drawn in its empty cells."""
+    columns: dict[str, pd.Series] = {str(name): column for name, column in table.items()}
+    for (name, drawn), holes in zip(filled.items(), empty.T.numpy(), strict=True):
+        if holes.any():
+            column, drawn = _joinable(columns[str(name)], drawn)
+            columns[str(name)] = column.where(~holes, drawn)
+    return table.assign(**columns)
 
-    result = table.copy()
-    for name, holes in zip(spec.names, empty.T.numpy(), strict=True):
-        drawn = filled[name].astype(str) if is_string_dtype(result[name].dtype) else filled[name]
-        result[name] = result[name].where(~holes, drawn)
-    return result
+
+def _joinable(column: pd.Series, drawn: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Both in a type that holds what stands in the one and what was drawn: that of the column, if it does."""
+    import pandas as pd
+    from pandas.api import types
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = column.cat.categories
+        drawn = drawn.astype(str) if types.is_string_dtype(known.dtype) else drawn
+        column = column.cat.add_categories([level for level in drawn.unique() if level not in known])
+    elif types.is_string_dtype(column.dtype):
+        drawn = drawn.astype(str)
+    elif types.is_float_dtype(drawn.dtype) and not types.is_float_dtype(column.dtype):
+        column = column.astype("Float64")
+    elif types.is_integer_dtype(column.dtype) and types.is_integer_dtype(drawn.dtype):
+        ends = np.iinfo(column.dtype.name.lower())
+        if drawn.min() < ends.min or drawn.max() > ends.max:
+            column = column.astype("Int64")
+    return column, drawn
 
 
 def _summary(table: pd.DataFrame, hidden: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from flows.core import Dataset, Density
 from flows.errors import UserError
-from flows.evaluation.blocks import examples, some_contexts
+from flows.evaluation.blocks import examples
 from flows.evaluation.ensembles import MEMBERS
 from flows.evaluation.figures import png, training_figures
 from flows.evaluation.meaning import text
@@ -217,9 +217,7 @@ def _side_by_side(every: Mapping[str, Opened], judged: Mapping[str, Judged], see
         return {}
     batch = examples(first.dataset, "test", SHOWN, torch.Generator().manual_seed(seed))
     models = {name: each.density for name, each in judged.items()}
-    return {
-        "density": densities(models, first.dataset.truth, batch, spec.names, some_contexts(batch.context))
-    }
+    return {"density": densities(models, first.dataset.truth, batch, spec.names)}
 
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:

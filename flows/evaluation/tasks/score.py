@@ -61,8 +61,8 @@ def score(
         raise UserError(f"task=score reads tables; this run's examples have shape {spec.shape}")
     if not isinstance(opened.density, Density):
         raise UserError("task=score needs a model with a density; this run's can only be drawn from")
-    rows = read(Path(input), spec, place(opened.density)[1], NEW, gaps=True)
-    whole = _whole(rows, spec, input, missing)
+    rows = read(Path(input), spec, place(opened.density)[1], NEW, gaps="all")
+    whole = _whole(rows, input, missing)
     generator = torch.Generator().manual_seed(seed)
     validation = examples(opened.dataset, "val", POINTS, generator)
     ready(path.parent)
@@ -83,12 +83,12 @@ def score(
     print(f"{int(whole.sum()):,} rows scored{left}: {path}")
 
 
-def _whole(rows: Rows, spec: Spec, path: str, missing: str) -> Tensor:
+def _whole(rows: Rows, path: str, missing: str) -> Tensor:
     """Which rows have no empty cell, bool (N,)."""
-    empty = rows.empty.any(1)
+    empty = torch.stack([*rows.empty.values()]).any(0)
     if missing == "refuse" and bool(empty.any()):
         row = int(empty.nonzero()[0])
-        name = spec.names[int(rows.empty[row].nonzero()[0])]
+        name = next(name for name, holes in rows.empty.items() if holes[row])
         raise UserError(
             f"{path}: column {name}, row {row + 1}: empty ({int(empty.sum())} of {len(empty)} rows have empty"
             " cells); fill it, or missing=leave leaves such rows without a score"
