@@ -138,19 +138,26 @@ class Session:
         known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
-        self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
-        begin = time.perf_counter()
+        self._spent, self._since, self._members = 0.0, time.perf_counter(), members
         try:
+            self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
             yield
         except BaseException:
             with suppress(UserError, OSError):  # a full disk, perhaps, of which has been told
-                self._note(begin, members)
+                self._note()
             raise
-        self._note(begin, members)
+        self._note()
 
-    def _note(self, begin: float, members: int) -> None:
+    def share(self, members: int) -> None:
+        """Share the seconds from now on with so many runs, this one among them."""
+        now = time.perf_counter()
+        self._spent += (now - self._since) / self._members
+        self._since, self._members = now, members
+
+    def _note(self) -> None:
         """Where the run stands, and the seconds that it has taken."""
-        spent = self.folder.facts().get("seconds", 0.0) + (time.perf_counter() - begin) / members
+        self.share(self._members)
+        spent = self.folder.facts().get("seconds", 0.0) + self._spent
         self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
 
     @property

@@ -17,13 +17,15 @@ import hasty
 import pytest
 import torch
 import zoo
+from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
 
 import train
 from flows.errors import UserError
+from flows.files import Unwritable
 from flows.sweeps import batched
 from flows.training import checkpoint
 from flows.training.saved import Saved
-from flows.training.session import carry_out
+from flows.training.session import Session, carry_out
 from flows.training.table import read
 
 TINY = (
@@ -133,13 +135,82 @@ def test_one_that_ends_sooner_leaves_the_others_alone(tmp_path):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
 
 
-def test_the_seconds_are_shared(tmp_path, monkeypatch):
-    """By a clock that ticks half a minute at each look: three begin, and end the other way round."""
-    clock = SimpleNamespace(perf_counter=itertools.count(0, 30).__next__)
+def test_the_seconds_are_shared_by_those_that_train(tmp_path, monkeypatch):
+    """By a clock that moves by a minute at each step: for ten steps three train, for twenty two."""
+    minutes, step = itertools.count(1), batched.step
+    clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def timed(*given):
+        clock.now = 60.0 * next(minutes)
+        return step(*given)
+
     monkeypatch.setattr("flows.training.session.time", clock)
-    together(tmp_path, *MEMBERS)
+    monkeypatch.setattr(batched, "step", timed)
+    together(tmp_path, *MEMBERS[:2], ("seed=2", "trainer.max_steps=10"))
     seconds = [json.loads((tmp_path / f"{k}/run.json").read_text())["seconds"] for k in range(3)]
-    assert seconds == [150 / 3, 90 / 3, 30 / 3]
+    assert seconds == [200 + 600, 200 + 600, 200]
+
+
+def test_one_that_ends_sooner_says_so_at_once(tmp_path, monkeypatch):
+    step, seen = batched.step, {}
+
+    def looking(joined, *rest):
+        number = joined.runs[0].step
+        seen[number] = json.loads((tmp_path / "1/run.json").read_text())["status"]
+        return step(joined, *rest)
+
+    monkeypatch.setattr(batched, "step", looking)
+    together(tmp_path, ("seed=0",), ("seed=1", "trainer.max_steps=10"))
+    assert (seen[9], seen[10]) == ("running", "finished")
+
+
+def test_the_session_of_one_that_diverges_has_no_end(tmp_path):
+    board = ("logger.tensorboard=true", "logger.figures=0")
+    members = (board, ("seed=3", "trainer.optimizer.lr=1e30", "trainer.warmup=0", *board))
+    together(tmp_path, *members)
+    ended = [
+        any(SESSION_END_INFO_TAG.encode() in file.read_bytes() for file in (tmp_path / run).rglob("events*"))
+        for run in "01"
+    ]
+    assert ended == [True, False]
+
+
+def test_one_whose_table_is_damaged_leaves_the_others_alone(tmp_path, monkeypatch):
+    step = batched.step
+
+    def interrupted(joined, *rest):
+        if joined.runs[0].step == 17:
+            raise KeyboardInterrupt
+        return step(joined, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batched, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together(tmp_path, *MEMBERS)
+    (tmp_path / "1/metrics.csv").write_text("step,nll\nten,0.5\n")
+    first, error, last = together(tmp_path, *MEMBERS)
+    assert (first, last) == (None, None)
+    assert "1/metrics.csv: damaged" in str(error)
+    states = [json.loads((tmp_path / f"{k}/run.json").read_text())["status"] for k in range(3)]
+    assert states == ["finished", "interrupted", "finished"]
+
+
+def test_one_that_can_not_note_its_end_leaves_the_others_alone(tmp_path, monkeypatch):
+    def unnoted(self, *rest):
+        if self.run.players["model"].net is broken:
+            raise Unwritable(5, "Input/output error", "run.json")
+        note(self, *rest)
+
+    note, concluded = Session._note, []
+    monkeypatch.setattr(Session, "_note", unnoted)
+    given = [train.prepare(config) for config in configs(tmp_path, *MEMBERS)]
+    broken = given[1].model
+    prepared = iter(given)
+    errors = batched.train_all(
+        configs(tmp_path, *MEMBERS), lambda _: next(prepared), concluded.append, size=64
+    )
+    assert [type(error) for error in errors] == [type(None), Unwritable, type(None)]
+    assert [outcome.folder.name for outcome in concluded] == ["0", "2"]
 
 
 def test_what_differs_in_shape_trains_apart(tmp_path):
