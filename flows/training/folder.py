@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, final
 
-from flows.errors import UserError
+from flows.errors import Busy, UserError
 from flows.files import Unwritable, check_inside, write_whole, writing
 from flows.training.written import dumped, mapping
 from flows.wording import show
 
 _LOCK = ".lock"
+_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
 _FREE = (
     *("run_dir", "logger.", "runtime.device", "runtime.compile", "trusted_packages"),
@@ -97,14 +98,14 @@ class Folder:
         """Keep other processes out; a lock that a dead process left is no lock.
 
         Raises:
-            UserError if another process holds the directory.
+            Busy if another process holds the directory.
             Unwritable if nothing can be written there.
         """
         absent = not self.path.exists()
         path = self.path / _LOCK
         with writing(path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = path.open("a+")
+            lock = os.fdopen(os.open(path, _NO_LINK, 0o666), "a+")
         with lock:
             self._take(lock)
             try:
@@ -120,11 +121,11 @@ class Folder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise UserError(f"{self.path}: process {lock.read().strip()} is training here") from None
+            raise Busy(f"{self.path}: process {lock.read().strip()} is training here") from None
         path = self.path / _LOCK
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
             # who held it has taken it away meanwhile, and a third may hold a new one
-            raise UserError(f"{self.path}: another process was training here until now; try again")
+            raise Busy(f"{self.path}: another process was training here until now; try again")
         with writing(path):
             lock.truncate(0)
             lock.write(str(os.getpid()))

@@ -253,6 +253,14 @@ def test_a_bug_in_the_batch_is_the_failure_of_all_its_runs(tmp_path, monkeypatch
     assert json.loads((tmp_path / "2/run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("how", [alone, together])
+def test_a_run_that_ends_well_has_failed_no_more(tmp_path, how):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/error.txt").write_text("no\n")
+    how(tmp_path, ("seed=0", "trainer.max_steps=1"))
+    assert not (tmp_path / "0/error.txt").exists()
+
+
 # The command
 
 
