@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.core import Spec
 from flows.files import Unwritable
+from flows.objectives import Objective
 from flows.signals import Stopped, check
 from flows.sweeps.member import Member
 from flows.sweeps.together import Together
@@ -44,7 +45,7 @@ def train_all(
         except Exception as error:  # whatever it is, it is this job's
             errors[job] = error
         else:
-            shape = _shape(config), session.dataset.spec, _batch(session)
+            shape = _shape(config, session.trainer.objective), session.dataset.spec, _batch(session)
             groups.setdefault(shape, {})[job] = session
     for group in groups.values():
         jobs = [*group]
@@ -53,12 +54,15 @@ def train_all(
     return [errors.get(job) for job in range(len(configs))]
 
 
-def _shape(config: Mapping[str, Any]) -> str:
-    """What runs have in common whose steps are one: all that a gradient's structure depends on."""
-    trainer = config["trainer"]
-    objective = {k: v for k, v in trainer["objective"].items() if not isinstance(v, float)}
-    runtime = config["runtime"]
-    return json.dumps([config["model"], objective, runtime], sort_keys=True)
+def _shape(config: Mapping[str, Any], objective: Objective) -> str:
+    """What runs have in common whose steps are one: all that a gradient's structure depends on.
+
+    It depends on no number that the objective keeps as a float: `Together` has one for each run.
+    """
+    kept = {name: value for name, value in vars(objective).items() if isinstance(value, float)}
+    given = config["trainer"]["objective"].items()
+    structure = {k: v for k, v in given if k not in kept or kept[k] != v}
+    return json.dumps([config["model"], structure, config["runtime"]], sort_keys=True)
 
 
 def _batch(session: Session) -> int:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, final
 
 import composed
 import hasty
@@ -22,6 +22,7 @@ from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
 import train
 from flows.errors import UserError
 from flows.files import Unwritable
+from flows.objectives import Likelihood
 from flows.sweeps import batched
 from flows.training import checkpoint
 from flows.training.saved import Saved
@@ -213,19 +214,67 @@ def test_one_that_can_not_note_its_end_leaves_the_others_alone(tmp_path, monkeyp
     assert [outcome.folder.name for outcome in concluded] == ["0", "2"]
 
 
-def test_what_differs_in_shape_trains_apart(tmp_path):
-    members = (("model.width=8",), ("model.width=12",), ("model.width=8", "seed=1"), ("dataset=circles",))
-    shapes = []
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many runs each batch is."""
+    sizes = []
 
     class Spy(batched.Together):  # pyright: ignore[reportGeneralTypeIssues] - final, but not for a spy
         def __init__(self, runs, *rest):
-            shapes.append(len(runs))
+            sizes.append(len(runs))
             super().__init__(runs, *rest)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batched, "Together", Spy)
-        assert together(tmp_path, *members) == [None] * 4
-    assert shapes == [3, 1]
+    monkeypatch.setattr(batched, "Together", Spy)
+    return sizes
+
+
+def test_what_differs_in_shape_trains_apart(tmp_path, monkeypatch):
+    members = (("model.width=8",), ("model.width=12",), ("model.width=8", "seed=1"), ("dataset=circles",))
+    sizes = spied(monkeypatch)
+    assert together(tmp_path, *members) == [None] * 4
+    assert sizes == [3, 1]
+
+
+@final
+class Odd(Likelihood):
+    """Keeps one of its numbers as it was given."""
+
+    def __init__(self, kept: float = 1.0, squared: float = 1.0, count: int = 1, flag: float = 1.0) -> None:
+        self.kept = kept
+        self.square = squared**2
+        self.count = count
+        self.flag = flag > 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "as_one"),
+    [
+        ({"kept": 1.0}, {"kept": 2.0}, True),
+        ({"kept": 1}, {"kept": 2}, True),  # as YAML has it, and as build makes floats of them
+        ({"kept": 1}, {}, True),
+        ({"squared": 2.0}, {"squared": 3.0}, False),
+        ({"count": 1}, {"count": 2}, False),
+        ({"flag": 1.0}, {"flag": -1.0}, False),
+    ],
+)
+def test_only_numbers_that_the_objective_keeps_may_differ(one, other, as_one):
+    shapes = []
+    for own in (one, other):
+        node = {"_target_": "flows.objectives.likelihood.Likelihood", **own}
+        config = {"model": {}, "runtime": {}, "trainer": {"objective": node}}
+        floats = {key: value if key == "count" else float(value) for key, value in own.items()}
+        shapes.append(batched._shape(config, Odd(**floats)))
+    assert (shapes[0] == shapes[1]) == as_one
+
+
+def test_a_number_may_be_written_without_its_point(tmp_path, monkeypatch):
+    sizes = spied(monkeypatch)
+    own = ("trainer=wgan_gp", "trainer.objective.critic.width=8", "trainer.max_steps=3")
+    members = [(*own, f"trainer.objective.alpha={value}") for value in ("100", "30")]
+    alone(tmp_path / "a", *members)
+    assert together(tmp_path / "b", *members) == [None] * 2
+    assert sizes == [2]
+    for number in range(2):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
 
 
 def test_unequal_batches_train_apart(tmp_path):
