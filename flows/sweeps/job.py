@@ -12,7 +12,7 @@ import yaml
 
 from flows.errors import Busy
 from flows.files import write_whole
-from flows.training.folder import Folder
+from flows.training.folder import Folder, entries
 
 OVERRIDES, ERROR = "overrides.yaml", "error.txt"
 _OURS = {OVERRIDES, ERROR, ".lock", "config.yaml", "run.json"}
@@ -73,5 +73,5 @@ def told(number: int, overrides: Sequence[str]) -> str:
 
 def _ours(folder: Path) -> bool:
     """Whether to write there: not beside the files of someone else."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = entries(folder)
     return not names or bool(names & _OURS)

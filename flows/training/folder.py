@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from flows.errors import Busy, UserError
-from flows.files import Unwritable, check_inside, write_whole, writing
+from flows.files import Unwritable, check_inside, unfinished, write_whole, writing
 from flows.training.written import dumped, mapping
 from flows.wording import show
 
 _LOCK = ".lock"
 _NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
+_OURS = ("config.yaml", "run.json", "metrics.csv", "overrides.yaml", "error.txt")  # written under the lock
 _FREE = (
     *("run_dir", "logger.", "runtime.device", "runtime.compile", "trusted_packages"),
     *("trainer.keep", "trainer.checkpoint_every"),
@@ -52,7 +53,7 @@ class Folder:
             if self.path.is_dir():
                 check_inside(self.path)
             begun = (self.path / "config.yaml").exists()
-            alien = self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir())
+            alien = entries(self.path) - _NO_RUN
         except OSError as error:
             raise UserError(f"{self.path}: can't be read ({error.strerror}); give a new run_dir") from error
         if not begun:
@@ -95,7 +96,7 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes out; a lock that a dead process left is no lock.
+        """Keep other processes out, and remove what a dead one didn't write to its end; its lock is no lock.
 
         Raises:
             Busy if another process holds the directory.
@@ -109,6 +110,9 @@ class Folder:
         with lock:
             self._take(lock)
             try:
+                with writing(self.path):
+                    for half in unfinished(self.path, _OURS):
+                        half.unlink()
                 yield
             finally:
                 path.unlink(missing_ok=True)
@@ -158,6 +162,12 @@ class Folder:
         if not self.path.is_dir():
             raise Unwritable(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
+
+
+def entries(folder: Path) -> set[str]:
+    """Names of what lies in a run's directory, but for files that a process began to write and died."""
+    halves = unfinished(folder, _OURS)
+    return {path.name for path in folder.iterdir() if path not in halves} if folder.is_dir() else set()
 
 
 def free(name: str) -> bool:

@@ -122,6 +122,13 @@ def test_a_run_that_another_command_still_trains_has_not_failed(sweep, tmp_path)
     assert (tmp_path / "s/1/overrides.yaml").exists()
 
 
+def test_a_job_killed_while_it_noted_something_begins_anew(sweep, tmp_path):
+    (tmp_path / "s/0").mkdir(parents=True)
+    (tmp_path / "s/0/.overrides.yaml.77.tmp").write_text("- seed=")
+    assert sweep("seed=0,1", task=lambda _: None).status == 0
+    assert [path.name for path in (tmp_path / "s/0").iterdir()] == ["overrides.yaml"]
+
+
 def test_a_lock_that_leads_elsewhere_is_not_written_through(sweep, tmp_path):
     (tmp_path / "s/0").mkdir(parents=True)
     (tmp_path / "mine.txt").write_text("keep me")
@@ -131,9 +138,11 @@ def test_a_lock_that_leads_elsewhere_is_not_written_through(sweep, tmp_path):
 
 
 def test_nothing_is_written_beside_the_files_of_others(tmp_path):
-    (tmp_path / "error.txt.mine").touch()
+    names = {"error.txt.mine", ".thesis.docx.77.tmp", ".error.txt.77.tmp"}
+    for name in names:
+        (tmp_path / name).touch()
     begin(tmp_path, ["seed=1"])
     assert fail(tmp_path, "no").reason == "no"
-    assert [path.name for path in tmp_path.iterdir()] == ["error.txt.mine"]
+    assert {path.name for path in tmp_path.iterdir()} == names
     with pytest.raises(UserError, match="not empty and not a run's directory"):
         Folder(tmp_path).check({}, "hash")

@@ -329,6 +329,14 @@ def test_two_processes_never_share_a_folder(tmp_path):
     session(tmp_path, small.trainer(max_steps=60))  # given back
 
 
+def test_what_was_half_written_when_a_run_was_killed_is_swept(tmp_path):
+    (tmp_path / ".config.yaml.77.tmp").write_text("seed:")
+    session(tmp_path)
+    (tmp_path / ".run.json.77.tmp").write_text("{")
+    session(tmp_path)
+    assert not [*tmp_path.glob(".*")]
+
+
 @pytest.mark.parametrize("harm", ["flipped", "deleted"])
 def test_without_a_whole_last_checkpoint_the_best_carries_the_run_on(tmp_path, harm):
     session(tmp_path / "whole")
