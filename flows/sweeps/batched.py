@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,6 +14,7 @@ from flows.objectives import Objective
 from flows.signals import Stopped, check
 from flows.sweeps.member import Member
 from flows.sweeps.together import Together
+from flows.training.bar import Bar
 from flows.training.outcome import Outcome
 from flows.training.session import Session, told_when_stopped
 
@@ -99,10 +100,11 @@ def fit(members: Sequence[Member]) -> None:
     # only if asked to: batched splines gain nothing by it
     compiled = any(member.session.runtime.compile is True for member in active)
     with told_when_stopped(active[0].run), ExitStack() as trainings:
-        for place, member in enumerate(active):
-            trainings.enter_context(member.training(compiled, len(active), shown=place == 0))
+        for member in active:
+            trainings.enter_context(member.training(compiled, len(active)))
         try:
-            take_steps(active, compiled)
+            with Bar(_furthest(active), max(member.run.steps for member in active)) as bar:
+                take_steps(active, compiled, bar)
         except Stopped:
             save_stopped(active)
             raise
@@ -112,7 +114,7 @@ def fit(members: Sequence[Member]) -> None:
                     member.leave(error)
 
 
-def take_steps(members: Sequence[Member], compiled: bool) -> None:
+def take_steps(members: Sequence[Member], compiled: bool, bar: Bar) -> None:
     """Steps of all, then of those that go on, until none does."""
     going = look_up(dict(enumerate(members)))  # at those that were stopped between a step and this
     while going:
@@ -121,7 +123,13 @@ def take_steps(members: Sequence[Member], compiled: bool) -> None:
         size = len(going)
         while going and (compiled or len(going) == size):
             check()
-            going = step(together, going)
+            stepped, going = going, step(together, going)
+            bar.move(_furthest(stepped.values()))
+
+
+def _furthest(members: Iterable[Member]) -> int:
+    """The step of the one that has come furthest, which is what a bar for all of them shows."""
+    return max(member.run.step for member in members)
 
 
 def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member]:

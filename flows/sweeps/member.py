@@ -51,19 +51,18 @@ class Member:
             yield
 
     @contextmanager
-    def training(self, compiled: bool, members: int, shown: bool) -> Iterator[None]:
+    def training(self, compiled: bool, members: int) -> Iterator[None]:
         """Meanwhile, or until it leaves, it trains among so many.
 
         Args:
             compiled: Whether its steps are.
             members: Runs that train together.
-            shown: Whether its progress is.
         """
         with self._training:
             self._training.enter_context(self.alone())
             with self.alone():
                 self._training.enter_context(self.session.training(compiled, members))
-                progress = self.session.monitor.progress(self.run.step, self.run.steps, shown)
+                progress = self.session.monitor.progress(self.run.step, self.run.steps, shown=False)
                 self._training.enter_context(progress)
             yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -18,6 +19,7 @@ import pytest
 import torch
 import zoo
 from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
+from terminal import seen
 
 import train
 from flows.errors import UserError
@@ -163,6 +165,18 @@ def test_one_that_ends_sooner_says_so_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(batched, "step", looking)
     together(tmp_path, ("seed=0",), ("seed=1", "trainer.max_steps=10"))
     assert (seen[9], seen[10]) == ("running", "finished")
+
+
+def test_one_bar_shows_how_far_the_batch_is(tmp_path, monkeypatch):
+    def act(terminal: int) -> None:
+        with os.fdopen(terminal, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stderr)
+            together(tmp_path, ("seed=0", "trainer.max_steps=10"), ("seed=1",))
+
+    lines = seen(act)
+    assert lines[0].startswith("0/30 ")
+    assert lines[-1].startswith("30/30 ")
+    assert all("/30 " in line for line in lines)
 
 
 def test_the_session_of_one_that_diverges_has_no_end(tmp_path):

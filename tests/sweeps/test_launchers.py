@@ -15,6 +15,7 @@ import pytest
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from submitit.core.utils import UncompletedJobError
+from terminal import seen
 
 from flows.sweeps import slurm
 from flows.sweeps.elsewhere import Job
@@ -39,6 +40,10 @@ def task(config):
         raise KeyError("six")
     if width == 7:
         os.kill(os.getpid(), signal.SIGKILL)
+    if width == 10:
+        from flows.training.bar import Bar
+        with Bar(0, 9) as bar:
+            bar.move(9)
     if width == 8:
         try:
             (folder / "sleeps").touch()
@@ -109,6 +114,14 @@ def test_an_interrupt_ends_all_processes(program, tmp_path):
     assert (running.returncode, err.splitlines()[0]) == (130, "program.py: interrupted")
     assert [path.with_name("woken").exists() for path in asleep] == [True, True]
     assert not (tmp_path / "s/2").exists()
+
+
+def test_processes_draw_no_bars_over_each_other(program):
+    """One job in this process draws one."""
+    for launcher, bars in (("basic", 1), ("processes", 0)):
+        command = [*program, f"hydra/launcher={launcher}", "model.width=10,4"]
+        lines = seen(lambda terminal, command=command: subprocess.run(command, stderr=terminal, check=True))
+        assert sum(line.startswith("9/9 ") for line in lines) == bars, lines
 
 
 @pytest.mark.slow
