@@ -291,6 +291,24 @@ def test_a_number_may_be_written_without_its_point(tmp_path, monkeypatch):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
 
 
+def test_each_batch_has_the_threads_that_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.training.runtime.torch.set_num_threads", threads := Threads())
+    monkeypatch.setattr("flows.training.facts.torch.get_num_threads", lambda: threads.now)
+    members = [(f"runtime.threads={count}", "trainer.max_steps=1") for count in (1, 2, 1)]
+    assert together(tmp_path, *members) == [None] * 3
+    machines = [json.loads((tmp_path / f"{k}/run.json").read_text())["machine"] for k in range(3)]
+    assert [machine["threads"] for machine in machines] == [1, 2, 1]
+
+
+class Threads:
+    """How many there are, where all of the process isn't to have them."""
+
+    now = 0
+
+    def __call__(self, count: int) -> None:
+        self.now = count
+
+
 def test_unequal_batches_train_apart(tmp_path):
     """Where there are fewer examples than a batch has, it is all of them."""
     members = (("dataset.n_train=16",), ("dataset.n_train=24",), ("trainer.batch_size=16",))
