@@ -75,9 +75,7 @@ def _batch(session: Session) -> int:
 def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None]) -> Errors:
     """Open, train together, conclude; one that fails leaves the others alone."""
     members = {job: Member(session) for job, session in sessions.items()}
-    next(
-        iter(sessions.values())
-    ).runtime.enter()  # equal for all, and others were prepared since
+    next(iter(sessions.values())).runtime.enter()  # equal for all, and others were prepared since
     with ExitStack() as folders:
         for member in members.values():
             folders.enter_context(member.opened())

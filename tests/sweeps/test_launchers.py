@@ -190,6 +190,17 @@ def test_slurm_does_the_jobs_of_an_array(program, cluster, tmp_path):
     assert "#SBATCH --time=240\n" in script
 
 
+def test_what_sbatch_refuses_is_one_line(program, cluster, tmp_path):
+    said = "sbatch: error: invalid partition specified: shrot\nsbatch: error: submission failed: No."
+    (cluster / "sbatch").write_text(f"#!/bin/bash\necho '{said}' >&2\nexit 1\n")
+    done = call(*program, "hydra/launcher=slurm", "hydra.launcher.partition=shrot", "model.width=4,5")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "program.py: error: hydra/launcher=slurm: sbatch refused the jobs: "
+        "invalid partition specified: shrot; submission failed: No.\n"
+    )
+
+
 def test_a_job_that_slurm_ended_has_failed(tmp_path, monkeypatch):
     class Ended:
         job_id, state = "7_3", "TIMEOUT"
