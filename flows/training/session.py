@@ -189,9 +189,9 @@ class Session:
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
             _restore(run, latest)
-        damaged = [path for path in checkpoint.steps(last) if checkpoint.step_of(path) > run.step]
-        if damaged:
-            print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
+        damaged = checkpoint.damaged(last, run.step)
+        if damaged is not None:
+            print(f"{damaged}: damaged; carrying on from step {run.step}", file=sys.stderr)
         _mend_best(run, self.folder)  # first, for it reads: what can't be read must stop us before we delete
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
@@ -240,9 +240,15 @@ def _restore(run: Run, latest: Found) -> None:
 def _mend_best(run: Run, folder: Folder) -> None:
     """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
     best = folder.checkpoints / "best"
-    if run.best.step == 0 or checkpoint.newest(best, run.step) == checkpoint.at(best, run.best.step):
+    path = checkpoint.at(best, run.best.step)
+    if run.best.step == 0 or checkpoint.newest(best, run.step) == path:
         return
+    damaged = path.exists()
     if run.best.step == run.step:
         checkpoint.write(best, run.step, run.state())
+        mended = "written anew"
     else:
         run.best = Best()
+        mended = f"looking for the best anew from step {run.step}"
+    if damaged:
+        print(f"{path}: damaged; {mended}", file=sys.stderr)

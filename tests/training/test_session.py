@@ -368,6 +368,17 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys)
     assert checkpoint.newest(tmp_path / "checkpoints" / "last").name == "00000040"
 
 
+@pytest.mark.parametrize(
+    ("lr", "best", "said"), [(1e-2, 40, "written anew"), (0.0, 10, "looking for the best anew from step 40")]
+)
+def test_a_damaged_best_checkpoint_is_said(tmp_path, capsys, lr, best, said):
+    session(tmp_path, small.trainer(lr=lr))
+    path = tmp_path / "checkpoints" / "best" / f"{best:08d}"
+    (path / "model.safetensors").write_bytes(b"")
+    session(tmp_path, small.trainer(lr=lr))
+    assert capsys.readouterr().err == f"{path}: damaged; {said}\n"
+
+
 @pytest.mark.parametrize(("kind", "call"), [("last", 1), ("best", 2)])
 def test_a_checkpoint_that_can_not_be_read_stops_the_command_and_stays(tmp_path, monkeypatch, kind, call):
     """Which says nothing of what it holds: the disk may be back in an hour."""
