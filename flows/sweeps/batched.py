@@ -37,12 +37,15 @@ def train_all(
         size: Most runs in one batch.
 
     Returns: For each why it failed, or None.
+    Raises: BrokenPipeError if nobody reads what the program prints.
     """
     errors: Errors = {}
     groups: dict[tuple[str, Spec, int], dict[int, Session]] = {}
     for job, config in enumerate(configs):
         try:
             session = prepare(config)
+        except BrokenPipeError:
+            raise
         except Exception as error:  # whatever it is, it is this job's
             errors[job] = error
         else:
@@ -108,6 +111,8 @@ def fit(members: Sequence[Member]) -> None:
                 take_steps(active, compiled, bar)
         except Stopped:
             save_stopped(active)
+            raise
+        except BrokenPipeError:
             raise
         except Exception as error:  # of the batch, and so of all that go on
             for member in active:

@@ -36,9 +36,14 @@ class Member:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """An error that is raised meanwhile ends this member, and nothing else."""
+        """An error that is raised meanwhile ends this member, and nothing else.
+
+        Raises: BrokenPipeError if nobody reads what the program prints, which ends all.
+        """
         try:
             yield
+        except BrokenPipeError:
+            raise
         except Exception as error:  # whatever it is
             self.error = self.error or error
 

@@ -342,6 +342,14 @@ def test_a_run_that_ends_well_has_failed_no_more(tmp_path, how):
     assert not (tmp_path / "0/error.txt").exists()
 
 
+def test_when_nobody_reads_what_is_printed_all_ends(tmp_path):
+    def conclude(outcome):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        batched.train_all(configs(tmp_path, ("trainer.max_steps=1",)), train.prepare, conclude, size=64)
+
+
 # The command
 
 
@@ -362,6 +370,24 @@ def test_a_sweep_by_command(tmp_path):
         assert (tmp_path / f"s/{number}/error.txt").exists() == (number % 2 == 1)
         status = json.loads((tmp_path / f"s/{number}/run.json").read_text())["status"]
         assert status == ("diverged" if number % 2 else "finished")
+
+
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(zoo.ROOT)!r})
+from flows.cli import entry
+entry("config", together=lambda configs, size: [None] * len(configs))(print)()
+"""
+
+
+def test_a_reader_that_leaves_fails_no_job(tmp_path):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as unread:
+        command = [sys.executable, "-c", PROGRAM, *COMMAND[1:], "run_dir=s", "seed=0,1"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=unread, stderr=-1, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert not [*tmp_path.glob("s/*/error.txt")]
 
 
 @pytest.mark.parametrize(
