@@ -52,9 +52,8 @@ def train_all(
             shape = _shape(config, session.trainer.objective), session.dataset.spec, _batch(session)
             groups.setdefault(shape, {})[job] = session
     for group in groups.values():
-        jobs = [*group]
-        for start in range(0, len(jobs), size):
-            errors |= _train({job: group[job] for job in jobs[start : start + size]}, conclude)
+        while group:  # taken out, so that what has ended doesn't fill the memory
+            errors |= _train({job: group.pop(job) for job in [*group][:size]}, conclude)
     return [errors.get(job) for job in range(len(configs))]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
 import subprocess
 import sys
+import weakref
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -340,6 +342,23 @@ def test_a_run_that_ends_well_has_failed_no_more(tmp_path, how):
     (tmp_path / "0/error.txt").write_text("no\n")
     how(tmp_path, ("seed=0", "trainer.max_steps=1"))
     assert not (tmp_path / "0/error.txt").exists()
+
+
+def test_what_has_ended_leaves_the_memory(tmp_path):
+    models, there = [], []
+
+    def prepare(config):
+        session = train.prepare(config)
+        models.append(weakref.ref(session.model))
+        return session
+
+    def conclude(_):
+        gc.collect()
+        there.append([model() is not None for model in models])
+
+    members = [("trainer.max_steps=1",)] * 3
+    assert batched.train_all(configs(tmp_path, *members), prepare, conclude, size=1) == [None] * 3
+    assert there == [[True, True, True], [False, True, True], [False, False, True]]
 
 
 def test_when_nobody_reads_what_is_printed_all_ends(tmp_path):
