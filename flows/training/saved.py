@@ -28,7 +28,7 @@ from flows.wording import choose
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
-# bytes that building may take: for each that was saved, for each number of an example, and besides
+# memory for building: bytes per saved byte, per number of an example, and a constant
 _TIMES, _CELL, _SPARE = 4, 32, 2**22
 
 

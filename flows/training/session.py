@@ -129,7 +129,9 @@ class Session:
 
     @contextmanager
     def training(self, compiled: bool, members: int = 1) -> Iterator[None]:
-        """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands.
+        """Claim the folder and open the monitor.
+
+        On leaving, in whatever way, write status, step and seconds to run.json.
 
         Args:
             compiled: Whether its steps are.
