@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from flows.core import Spec
+from flows.errors import UserError
 from flows.files import Unwritable
 from flows.objectives import Objective
 from flows.signals import Stopped, check
@@ -168,5 +169,5 @@ def save_stopped(members: Sequence[Member]) -> None:
         if member.goes_on:
             try:
                 member.session.trainer.save_stopped(member.run, member.session.folder.path)
-            except Unwritable as error:
-                print(f"{error.filename}: not saved: {error.strerror}", file=sys.stderr)
+            except (UserError, Unwritable) as error:
+                print(f"{member.session.folder.path}: not saved: {error}", file=sys.stderr)

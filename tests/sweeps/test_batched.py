@@ -12,6 +12,7 @@ import weakref
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from signal import SIGTERM
 from types import SimpleNamespace
 from typing import Any, final
 
@@ -27,11 +28,13 @@ import train
 from flows.errors import UserError
 from flows.files import Unwritable
 from flows.objectives import Likelihood
+from flows.signals import Stopped
 from flows.sweeps import batched
 from flows.training import checkpoint
 from flows.training.saved import Saved
 from flows.training.session import Session, carry_out
 from flows.training.table import read
+from flows.training.trainer import Trainer
 
 TINY = (
     *("dataset=moons", "dataset.n_train=256", "dataset.n_val=64", "dataset.n_test=64"),
@@ -118,6 +121,27 @@ def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, m
     together(tmp_path / "cut", *MEMBERS)
     for number in range(3):
         agree(tmp_path / f"cut/{number}", tmp_path / f"whole/{number}")
+
+
+def test_one_that_can_not_be_saved_when_stopped_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+    def check():
+        if Path(tmp_path / "0/metrics.csv").read_text().count("\n") > 1:
+            raise Stopped(SIGTERM)
+
+    def save(self, run, folder):
+        if folder.name == "0":
+            raise Unwritable(28, "No space left on device", str(folder))
+        save_stopped(self, run, folder)
+
+    save_stopped = Trainer.save_stopped
+    monkeypatch.setattr(Trainer, "save_stopped", save)
+    monkeypatch.setattr(batched, "check", check)
+    own = ("trainer.checkpoint_every=99", "trainer.validate_every=99")
+    with pytest.raises(Stopped):
+        together(tmp_path, *[(f"seed={seed}", *own) for seed in range(3)])
+    assert f"{tmp_path}/0: not saved: [Errno 28] No space left on device" in capsys.readouterr().err
+    kept = [checkpoint.newest(tmp_path / run / "checkpoints" / "last") for run in "012"]
+    assert [path and path.name for path in kept] == [None, "00000010", "00000010"]
 
 
 def test_one_that_diverges_leaves_the_others_alone(tmp_path):
