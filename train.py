@@ -76,8 +76,10 @@ def train(config: dict[str, Any]) -> None:
 def conclude(outcome: Outcome) -> None:
     """Draw the curves of the losses, and say where the results are."""
     from flows.evaluation import figures
+    from flows.sweeps.job import forget
 
     figures.save_losses(outcome.folder)
+    forget(outcome.folder)  # that it failed before, of which a sweep's summary would still tell
     print(outcome)
 
 

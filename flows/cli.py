@@ -163,6 +163,8 @@ class _Program:
             try:
                 begun[place] = job, self.begun(job, given)
                 self.check(begun[place][1])
+            except BrokenPipeError:
+                raise
             except Exception as error:
                 results[place] = self.failed(job, error)
         ready = [place for place in begun if results[place] is None]

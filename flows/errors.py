@@ -1,4 +1,6 @@
-"""The one exception that a user, and not a programmer, is meant to read."""
+"""The exceptions that a user, and not a programmer, is meant to read."""
+
+from typing import final
 
 
 class UserError(ValueError):
@@ -7,3 +9,8 @@ class UserError(ValueError):
     The message is one line: what is wrong, where, and what would be right. The command line prints it
     alone and leaves with status 2; a notebook sees an ordinary ValueError.
     """
+
+
+@final
+class Busy(UserError):
+    """Another process is at work in a run's directory, and what is there is its own meanwhile."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
 from flows.errors import UserError
+
+_BESIDE = re.compile(r"\.(.+)\.\d+\.tmp", re.ASCII)
 
 
 @final
@@ -42,13 +45,20 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as `unfinished` knows it
         try:
             write_through(beside, data)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+def unfinished(folder: Path, names: Collection[str]) -> list[Path]:
+    """What processes left there that were killed while `write_whole` wrote files of these names."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    found = ((path, _BESIDE.fullmatch(path.name)) for path in paths)
+    return [path for path, beside in found if beside and beside[1] in names]
 
 
 def write_through(path: Path, data: bytes) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from flows.core import Spec
+from flows.errors import UserError
+from flows.files import Unwritable
+from flows.objectives import Objective
 from flows.signals import Stopped, check
+from flows.sweeps.member import Member
 from flows.sweeps.together import Together
+from flows.training.bar import Bar
 from flows.training.outcome import Outcome
 from flows.training.session import Session, told_when_stopped
 
@@ -32,30 +38,35 @@ def train_all(
         size: Most runs in one batch.
 
     Returns: For each why it failed, or None.
+    Raises: BrokenPipeError if nobody reads what the program prints.
     """
     errors: Errors = {}
     groups: dict[tuple[str, Spec, int], dict[int, Session]] = {}
     for job, config in enumerate(configs):
         try:
             session = prepare(config)
+        except BrokenPipeError:
+            raise
         except Exception as error:  # whatever it is, it is this job's
             errors[job] = error
         else:
-            shape = _shape(config), session.dataset.spec, _batch(session)
+            shape = _shape(config, session.trainer.objective), session.dataset.spec, _batch(session)
             groups.setdefault(shape, {})[job] = session
     for group in groups.values():
-        jobs = [*group]
-        for start in range(0, len(jobs), size):
-            errors |= _train({job: group[job] for job in jobs[start : start + size]}, conclude)
+        while group:  # taken out, so that what has ended doesn't fill the memory
+            errors |= _train({job: group.pop(job) for job in [*group][:size]}, conclude)
     return [errors.get(job) for job in range(len(configs))]
 
 
-def _shape(config: Mapping[str, Any]) -> str:
-    """What runs have in common whose steps are one: all that a gradient's structure depends on."""
-    trainer = config["trainer"]
-    objective = {k: v for k, v in trainer["objective"].items() if not isinstance(v, float)}
-    runtime = config["runtime"]
-    return json.dumps([config["model"], objective, runtime], sort_keys=True)
+def _shape(config: Mapping[str, Any], objective: Objective) -> str:
+    """What runs have in common whose steps are one: all that a gradient's structure depends on.
+
+    It depends on no number that the objective keeps as a float: `Together` has one for each run.
+    """
+    kept = {name: value for name, value in vars(objective).items() if isinstance(value, float)}
+    given = config["trainer"]["objective"].items()
+    structure = {k: v for k, v in given if k not in kept or kept[k] != v}
+    return json.dumps([config["model"], structure, config["runtime"]], sort_keys=True)
 
 
 def _batch(session: Session) -> int:
@@ -66,82 +77,97 @@ def _batch(session: Session) -> int:
 
 def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None]) -> Errors:
     """Open, train together, conclude; one that fails leaves the others alone."""
-    errors: Errors = {}
-    with ExitStack() as stack:
-        opened: dict[int, Session] = {}
-        for job, session in sessions.items():
-            try:
-                stack.enter_context(session.opened())
-                opened[job] = session
-            except Exception as error:
-                errors[job] = error
-        try:
-            if opened:
-                fit(opened, errors)
-        except Exception as error:  # of the batch, and so of all its runs
-            errors |= dict.fromkeys(opened.keys() - errors.keys(), error)
-        for job, session in opened.items():
-            try:
-                if job not in errors:
-                    conclude(session.outcome())
-            except Exception as error:
-                errors[job] = error
-    return errors
+    members = {job: Member(session) for job, session in sessions.items()}
+    next(iter(sessions.values())).runtime.enter()  # equal for all, and others were prepared since
+    with ExitStack() as folders:
+        for member in members.values():
+            folders.enter_context(member.opened())
+        fit([member for member in members.values() if member.error is None])
+        for member in members.values():
+            if member.error is None:
+                with member.alone():
+                    conclude(member.session.outcome())
+    return {job: member.error for job, member in members.items() if member.error is not None}
 
 
-def fit(sessions: Mapping[int, Session], errors: Errors) -> None:
+def fit(members: Sequence[Member]) -> None:
     """Train each to its own end, as `Trainer.fit` would alone, all in lockstep while they last.
 
     Compiled, the batch keeps its size to the end, and rows of runs that have ended are computed for nothing.
 
     Args:
-        sessions: Opened ones of equal shape, by job.
-        errors: Takes why those that fail do.
+        members: Opened ones of equal shape.
     """
-    active = {job: session for job, session in sessions.items() if not session.done}
-    with ExitStack() as stack:
-        stack.enter_context(told_when_stopped(next(iter(sessions.values())).run))
-        # only if asked to: batched splines gain nothing by it
-        compiled = any(session.runtime.compile is True for session in sessions.values())
-        for place, session in enumerate(active.values()):
-            stack.enter_context(session.training(compiled, len(active)))
-            run = session.run
-            stack.enter_context(session.monitor.progress(run.step, run.steps, shown=place == 0))
+    active = [member for member in members if member.goes_on]
+    if not active:
+        return
+    # only if asked to: batched splines gain nothing by it
+    compiled = any(member.session.runtime.compile is True for member in active)
+    with told_when_stopped(active[0].run), ExitStack() as trainings:
+        for member in active:
+            trainings.enter_context(member.training(compiled, len(active)))
         try:
-            active = look_up(active, errors)  # at those that were stopped between a step and this
-            while active:
-                joined = sessions if compiled else active
-                together = Together([session.run for session in joined.values()], compiled)
-                places = {job: row for row, job in enumerate(joined)}
-                going = active
-                while going and (compiled or going.keys() == active.keys()):
-                    check()
-                    going = step(together, {places[job]: job for job in going}, sessions, errors)
-                active = going
+            with Bar(_furthest(active), max(member.run.steps for member in active)) as bar:
+                take_steps(active, compiled, bar)
         except Stopped:
-            with ExitStack() as saved:  # each, even if one can't be
-                for session in sessions.values():
-                    saved.callback(session.trainer.save_stopped, session.run, session.folder.path)
+            save_stopped(active)
             raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # of the batch, and so of all that go on
+            for member in active:
+                if member.goes_on:
+                    member.leave(error)
 
 
-def step(
-    together: Together, rows: Mapping[int, int], sessions: Mapping[int, Session], errors: Errors
-) -> dict[int, Session]:
-    """One step of the jobs that stand in these rows; those that go on."""
-    active = {job: sessions[job] for job in rows.values()}
+def take_steps(members: Sequence[Member], compiled: bool, bar: Bar) -> None:
+    """Steps of all, then of those that go on, until none does."""
+    going = look_up(dict(enumerate(members)))  # at those that were stopped between a step and this
+    while going:
+        going = dict(enumerate(going.values()))
+        together = Together([member.run for member in going.values()], compiled)
+        size = len(going)
+        while going and (compiled or len(going) == size):
+            check()
+            stepped, going = going, step(together, going)
+            bar.move(_furthest(stepped.values()))
+
+
+def _furthest(members: Iterable[Member]) -> int:
+    """The step of the one that has come furthest, which is what a bar for all of them shows."""
+    return max(member.run.step for member in members)
+
+
+def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member]:
+    """One step of the members that go on, by their rows; those that still do."""
     for _ in range(len(together.runs[0].objective.cycle)):
-        for session, (loss, logs) in zip(active.values(), together.backward(rows), strict=True):
-            session.trainer.end_turn(session.run, loss, logs)
-    return look_up(active, errors)
+        for member, (loss, logs) in zip(going.values(), together.backward(going), strict=True):
+            member.session.trainer.end_turn(member.run, loss, logs)
+    return look_up(going)
 
 
-def look_up(active: Mapping[int, Session], errors: Errors) -> dict[int, Session]:
+def look_up(members: Mapping[int, Member]) -> Mapping[int, Member]:
     """The look at each that has taken a step since the last; those that go on."""
-    for job, session in active.items():
-        try:
-            if session.run.seen < session.run.step:
+    for member in members.values():
+        with member.alone():
+            if member.error is None and member.run.seen < member.run.step:
+                session = member.session
                 session.trainer.look_up(session.run, session.validation, session.monitor)
-        except Exception as error:  # of its scores, figures or folder, and so its own
-            errors[job] = error
-    return {job: session for job, session in active.items() if job not in errors and not session.done}
+    going = {row: member for row, member in members.items() if member.goes_on}
+    if len(going) < len(members):
+        for member in members.values():
+            if member.goes_on:
+                member.session.share(len(going))
+            else:
+                member.leave()
+    return going
+
+
+def save_stopped(members: Sequence[Member]) -> None:
+    """Save each that goes on, even if another can't be."""
+    for member in members:
+        if member.goes_on:
+            try:
+                member.session.trainer.save_stopped(member.run, member.session.folder.path)
+            except (UserError, Unwritable) as error:
+                print(f"{member.session.folder.path}: not saved: {error}", file=sys.stderr)

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import yaml
 
+from flows.errors import Busy
 from flows.files import write_whole
+from flows.training.folder import Folder, entries
 
 OVERRIDES, ERROR = "overrides.yaml", "error.txt"
 _OURS = {OVERRIDES, ERROR, ".lock", "config.yaml", "run.json"}
@@ -27,14 +29,25 @@ class Failure(NamedTuple):
 
 
 def begin(folder: Path, overrides: Sequence[str]) -> None:
-    """Note what a job was told, and forget that it failed before: called first, by whatever runs it."""
+    """Note what a job was told, and forget that it failed before: called first, by whatever runs it.
+
+    Nothing is noted where another command's run still goes on.
+    """
     if _ours(folder):
-        write_whole(folder / OVERRIDES, yaml.safe_dump(list(overrides)))
-        (folder / ERROR).unlink(missing_ok=True)
+        with suppress(Busy), Folder(folder).held():
+            write_whole(folder / OVERRIDES, yaml.safe_dump(list(overrides)))
+            forget(folder)
+
+
+def forget(folder: Path) -> None:
+    """Forget that a job failed: it begins anew, or has ended well."""
+    (folder / ERROR).unlink(missing_ok=True)
 
 
 def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure:
     """Keep why a job failed in its folder: the reason alone, or above a bug's traceback.
+
+    Nothing is kept where another command's run still goes on, for that hasn't failed.
 
     Args:
         folder: The job's own.
@@ -42,9 +55,10 @@ def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure
         bug: What was raised, if nobody was meant to read it.
     """
     detail = "" if bug is None else "\n" + "".join(traceback.format_exception(bug))
-    with suppress(OSError):  # of the disk, it may be, that made the job fail
+    with suppress(OSError, Busy):  # the first of the disk, it may be, that made the job fail
         if _ours(folder):
-            write_whole(folder / ERROR, f"{reason}\n{detail}")
+            with Folder(folder).held():
+                write_whole(folder / ERROR, f"{reason}\n{detail}")
     return Failure(reason)
 
 
@@ -59,5 +73,5 @@ def told(number: int, overrides: Sequence[str]) -> str:
 
 def _ours(folder: Path) -> bool:
     """Whether to write there: not beside the files of someone else."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = entries(folder)
     return not names or bool(names & _OURS)

@@ -7,7 +7,8 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any, final
 
@@ -36,7 +37,7 @@ class Slurm(Elsewhere):
         cpus, gpus, memory_gb: Of one job; null for the cluster's defaults.
         array_parallelism: Most jobs at once.
 
-    Raises: UserError where there is no Slurm.
+    Raises: UserError where there is no Slurm, or if it doesn't take the jobs.
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -53,12 +54,16 @@ class Slurm(Elsewhere):
 
     def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
         import submitit
+        from submitit.core.utils import FailedJobError
 
         folder = Path(str(self.config.hydra.sweep.dir)).absolute() / ".submitit"
         executor = submitit.AutoExecutor(folder / "%j", cluster="slurm")
         executor.update_parameters(**_parameters(self.options))
-        with _importable(), executor.batch():
-            handed = [executor.submit(obey, job) for job in jobs]
+        try:
+            with _importable(), redirect_stderr(StringIO()), executor.batch():  # which shows the refusal too
+                handed = [executor.submit(obey, job) for job in jobs]
+        except FailedJobError as error:  # of sbatch, with what it said
+            raise UserError(f"hydra/launcher=slurm: {_refusal(str(error))}") from error
         try:
             while not all(each.done() for each in handed):
                 check()
@@ -97,6 +102,16 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     return {"name": "flowlab"} | {names.get(key, f"slurm_{key}"): value for key, value in given.items()}
 
 
+def _refusal(said: str) -> str:
+    """What sbatch said, in one line.
+
+    >>> _refusal("sbatch: error: invalid partition specified: shrot\\nsbatch: error: submission failed")
+    'sbatch refused the jobs: invalid partition specified: shrot; submission failed'
+    """
+    lines = [line.removeprefix("sbatch: ").removeprefix("error: ").strip() for line in said.splitlines()]
+    return f"sbatch refused the jobs: {'; '.join(filter(None, lines)) or 'it gave no reason'}"
+
+
 @contextmanager
 def _importable() -> Iterator[None]:
     """Meanwhile jobs take on an environment that finds this project, wherever they are handed in."""
@@ -112,10 +127,10 @@ def _importable() -> Iterator[None]:
 
 def _outcome(job: Job, handed: Any, folder: Path) -> Failure | None:
     """What a job gave back; a failure if Slurm ended it."""
-    from submitit.core.utils import FailedJobError, UncompletedJobError
+    from submitit.core.utils import UncompletedJobError
 
     try:
         return handed.result()
-    except (FailedJobError, UncompletedJobError):
+    except UncompletedJobError:
         log = folder / str(handed.job_id)
         return job.lost(f"Slurm's job {handed.job_id} ended before it was done ({handed.state}); see {log}")

@@ -135,6 +135,12 @@ def newest(folder: Path, until: int | None = None) -> Path | None:
     return None if found is None else found.path
 
 
+def damaged(folder: Path, step: int) -> Path | None:
+    """The newest checkpoint after the step of the newest whole one, if there is any."""
+    path = next(steps(folder), None)
+    return path if path is not None and step_of(path) > step else None
+
+
 def drop_beyond(folder: Path, step: int) -> None:
     """Remove what a life that won't be continued wrote after this step."""
     for path in [*steps(folder)]:

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, final
 
-from flows.errors import UserError
-from flows.files import Unwritable, check_inside, write_whole, writing
+from flows.errors import Busy, UserError
+from flows.files import Unwritable, check_inside, unfinished, write_whole, writing
 from flows.training.written import dumped, mapping
 from flows.wording import show
 
 _LOCK = ".lock"
+_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
+_OURS = ("config.yaml", "run.json", "metrics.csv", "overrides.yaml", "error.txt")  # written under the lock
 _FREE = (
     *("run_dir", "logger.", "runtime.device", "runtime.compile", "trusted_packages"),
     *("trainer.keep", "trainer.checkpoint_every"),
@@ -51,7 +53,7 @@ class Folder:
             if self.path.is_dir():
                 check_inside(self.path)
             begun = (self.path / "config.yaml").exists()
-            alien = self.path.is_dir() and any(entry.name not in _NO_RUN for entry in self.path.iterdir())
+            alien = entries(self.path) - _NO_RUN
         except OSError as error:
             raise UserError(f"{self.path}: can't be read ({error.strerror}); give a new run_dir") from error
         if not begun:
@@ -94,20 +96,23 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes out; a lock that a dead process left is no lock.
+        """Keep other processes out, and remove what a dead one didn't write to its end; its lock is no lock.
 
         Raises:
-            UserError if another process holds the directory.
+            Busy if another process holds the directory.
             Unwritable if nothing can be written there.
         """
         absent = not self.path.exists()
         path = self.path / _LOCK
         with writing(path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = path.open("a+")
+            lock = os.fdopen(os.open(path, _NO_LINK, 0o666), "a+")
         with lock:
             self._take(lock)
             try:
+                with writing(self.path):
+                    for half in unfinished(self.path, _OURS):
+                        half.unlink()
                 yield
             finally:
                 path.unlink(missing_ok=True)
@@ -120,11 +125,11 @@ class Folder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise UserError(f"{self.path}: process {lock.read().strip()} is training here") from None
+            raise Busy(f"{self.path}: process {lock.read().strip()} is training here") from None
         path = self.path / _LOCK
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
             # who held it has taken it away meanwhile, and a third may hold a new one
-            raise UserError(f"{self.path}: another process was training here until now; try again")
+            raise Busy(f"{self.path}: another process was training here until now; try again")
         with writing(path):
             lock.truncate(0)
             lock.write(str(os.getpid()))
@@ -157,6 +162,12 @@ class Folder:
         if not self.path.is_dir():
             raise Unwritable(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         write_whole(self.path / "run.json", json.dumps(self.facts() | facts, indent=1) + "\n")
+
+
+def entries(folder: Path) -> set[str]:
+    """Names of what lies in a run's directory, but for files that a process began to write and died."""
+    halves = unfinished(folder, _OURS)
+    return {path.name for path in folder.iterdir() if path not in halves} if folder.is_dir() else set()
 
 
 def free(name: str) -> bool:

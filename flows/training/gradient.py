@@ -41,7 +41,7 @@ Gradient = Callable[[State, Tensors, Noise], Found]
 def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -> Gradient:
     """The function that gives one player's gradient, and what it logs.
 
-    It takes the state, a batch as a dictionary (so that what there isn't, isn't there) and the noise.
+    It takes the state, a batch as a dictionary (absent fields are left out) and the noise.
 
     Args:
         objective: Whose loss.

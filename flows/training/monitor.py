@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from torch import nn
-from tqdm import tqdm
 
-from flows.training.lines import Lines
+from flows.training.bar import Bar
 from flows.training.table import Table
 from flows.types import NonNegativeInt, PositiveInt
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 Draw = Callable[[Any], Mapping[str, "Figure"]]  # of a model, whatever it can do
 
-_BAR = "{n_fmt}/{total_fmt} {bar} {remaining} left{postfix}"
 _SHORT = {"val_nll": "val", "val_kl_to_truth": "kl"}  # so that all fits beside the bar
 _VITALS = ("grad_norm", "lr", "steps_per_second")
 
@@ -78,19 +76,15 @@ class Monitor:
             from flows.training.board import Board  # heavy, and not everyone wants it
 
             self._board = Board(folder / "tensorboard", config, step)
-        self._bar: tqdm[Any] | None = None
-        self._lines: Lines | None = None
+        self._bar: Bar | None = None
         self._since = (step, time.perf_counter())
         self._latest: dict[str, float] = {}
 
     @contextmanager
     def progress(self, step: int, steps: int, shown: bool = True) -> Iterator[None]:
-        """Show a bar from step to steps, quiet where nobody watches; flush and close all at the end."""
+        """Show a bar from step to steps, unless not to be shown; flush and close all at the end."""
         self._since = (step, time.perf_counter())
-        options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "dynamic_ncols": True}
-        options["disable"] = None if shown else True
-        with tqdm(total=steps, initial=step, **options) as self._bar:
-            self._lines = Lines(step, steps) if shown and self._bar.disable else None
+        with Bar(step, steps) if shown else nullcontext() as self._bar:
             try:
                 yield
                 if self._board is not None:
@@ -105,9 +99,9 @@ class Monitor:
         return step % self.logger.log_every == 0
 
     def pulse(self, step: int) -> None:
-        """Called after each step: where no bar is shown, a line now and then tells that it goes on."""
-        if self._lines is not None:
-            self._lines.tell(step)
+        """Called after each step: show that it goes on."""
+        if self._bar is not None:
+            self._bar.move(step)
 
     def draws(self, step: int, steps: int) -> bool:
         """Whether it is time for figures."""
@@ -126,8 +120,7 @@ class Monitor:
         if self._board is not None:
             self._board.scalars(step, {_tag(name): value for name, value in values.items()})
         if self._bar is not None:
-            self._bar.n = step
-            self._bar.set_postfix_str(_summary(self._latest))
+            self._bar.say(step, _summary(self._latest))
 
     def draw(self, step: int, model: nn.Module) -> None:
         """Draw the model; time spent so doesn't count as steps'."""

@@ -1,4 +1,4 @@
-"""A bound on what is made."""
+"""A cap on the memory that building an untrusted model may take."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Run:
         self.turn, self.steps = facts["turn"], facts["steps"]
         self.seen = facts.get("seen", self.step)
         best = facts["best"]
-        self.best = Best() if best["score"] is None else Best(**best)
+        self.best = Best(math.inf if best["score"] is None else best["score"], best["step"], best["misses"])
         self._sums = {name: value.to(self.generator.device) for name, value in within(own, "sums.").items()}
         self._counts = dict(facts["counts"])
 

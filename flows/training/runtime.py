@@ -13,6 +13,7 @@ from flows.errors import UserError
 from flows.training.compiling import ENOUGH, convolve, has_compiler
 
 Threads = Annotated[int, Field(ge=1, le=1024)]
+_CHOICE = torch.get_num_threads()  # torch's own, before any run changes it
 
 
 @final
@@ -22,7 +23,7 @@ class Runtime:
     Args:
         device: "cuda" if there is one ("auto"), or as named.
         dtype: Precision of data and weights.
-        threads: CPU threads of one operation; small nets are fastest with one. null leaves torch's choice.
+        threads: CPU threads of one operation; small nets are fastest with one. null for torch's choice.
         compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
             known of convolutions; a batch's, and within a budget in seconds, only by True.
 
@@ -53,6 +54,5 @@ class Runtime:
         return steps >= ENOUGH and not convolve(nets) and has_compiler(self.device)
 
     def enter(self) -> None:
-        """Apply what is global to the process."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        """Apply what is global to the process, whatever an earlier run has set there."""
+        torch.set_num_threads(self.threads or _CHOICE)

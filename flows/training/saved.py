@@ -18,7 +18,7 @@ from flows.core import Density, Spec
 from flows.errors import UserError
 from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import find, step_of, steps
+from flows.training.checkpoint import damaged, find, step_of
 from flows.training.player import fill, within
 from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
@@ -28,7 +28,7 @@ from flows.wording import choose
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
-# bytes that building may take: for each that was saved, for each number of an example, and besides
+# memory for building: bytes per saved byte, per number of an example, and a constant
 _TIMES, _CELL, _SPARE = 4, 32, 2**22
 
 
@@ -106,9 +106,9 @@ class Saved:
         if found is None:
             raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}{self._other(kind)}")
         step = step_of(found.path)
-        damaged = [path for path in steps(folder) if step_of(path) > step]
-        if damaged:
-            print(f"{damaged[0]}: damaged; taking that of step {step}", file=sys.stderr)
+        passed_over = damaged(folder, step)
+        if passed_over is not None:
+            print(f"{passed_over}: damaged; taking that of step {step}", file=sys.stderr)
         weights = within(found.content.tensors["model"], "average.")
         _check_precision(weights, found.path)
         return weights

@@ -10,7 +10,7 @@ Drawn = Literal["weights", "players", "units", "order", "noise"]
 
 
 def seed_of(drawn: Drawn, seed: int) -> int:
-    """What to seed a generator with; unequal for all runs' seeds, and for datasets', which have no key.
+    """What to seed a generator with; practically never equal for two runs, nor to what a dataset draws from.
 
     Args:
         drawn: The model's first weights, those of other players, the lattice's spread that units are fitted

@@ -129,7 +129,9 @@ class Session:
 
     @contextmanager
     def training(self, compiled: bool, members: int = 1) -> Iterator[None]:
-        """Claim the folder and show what goes on; at the end, whatever it be, note where the run stands.
+        """Claim the folder and open the monitor.
+
+        On leaving, in whatever way, write status, step and seconds to run.json.
 
         Args:
             compiled: Whether its steps are.
@@ -138,19 +140,26 @@ class Session:
         known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
-        self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
-        begin = time.perf_counter()
+        self._spent, self._since, self._members = 0.0, time.perf_counter(), members
         try:
+            self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
             yield
         except BaseException:
             with suppress(UserError, OSError):  # a full disk, perhaps, of which has been told
-                self._note(begin, members)
+                self._note()
             raise
-        self._note(begin, members)
+        self._note()
 
-    def _note(self, begin: float, members: int) -> None:
+    def share(self, members: int) -> None:
+        """Share the seconds from now on with so many runs, this one among them."""
+        now = time.perf_counter()
+        self._spent += (now - self._since) / self._members
+        self._since, self._members = now, members
+
+    def _note(self) -> None:
         """Where the run stands, and the seconds that it has taken."""
-        spent = self.folder.facts().get("seconds", 0.0) + (time.perf_counter() - begin) / members
+        self.share(self._members)
+        spent = self.folder.facts().get("seconds", 0.0) + self._spent
         self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
 
     @property
@@ -182,9 +191,9 @@ class Session:
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
             _restore(run, latest)
-        damaged = [path for path in checkpoint.steps(last) if checkpoint.step_of(path) > run.step]
-        if damaged:
-            print(f"{damaged[0]}: damaged; carrying on from step {run.step}", file=sys.stderr)
+        damaged = checkpoint.damaged(last, run.step)
+        if damaged is not None:
+            print(f"{damaged}: damaged; carrying on from step {run.step}", file=sys.stderr)
         _mend_best(run, self.folder)  # first, for it reads: what can't be read must stop us before we delete
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
@@ -233,9 +242,15 @@ def _restore(run: Run, latest: Found) -> None:
 def _mend_best(run: Run, folder: Folder) -> None:
     """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
     best = folder.checkpoints / "best"
-    if run.best.step == 0 or checkpoint.newest(best, run.step) == checkpoint.at(best, run.best.step):
+    path = checkpoint.at(best, run.best.step)
+    if run.best.step == 0 or checkpoint.newest(best, run.step) == path:
         return
+    damaged = path.exists()
     if run.best.step == run.step:
         checkpoint.write(best, run.step, run.state())
+        mended = "written anew"
     else:
         run.best = Best()
+        mended = f"looking for the best anew from step {run.step}"
+    if damaged:
+        print(f"{path}: damaged; {mended}", file=sys.stderr)

@@ -19,7 +19,7 @@ class Table:
         path: The file.
         step: Rows beyond this step are dropped: a run that resumes writes them again.
 
-    Raises: UserError if a run that resumes left no such table.
+    Raises: UserError if the table that a resumed run left can't be parsed.
     """
 
     def __init__(self, path: Path, step: int = 0) -> None:

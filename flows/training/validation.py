@@ -12,7 +12,7 @@ from flows.lattice import dequantise
 from flows.signals import check
 from flows.training.run import Run
 from flows.training.runtime import Runtime
-from flows.training.thinned import EXAMPLES, thinned
+from flows.training.thinned import EXAMPLES, evenly
 
 NUMBERS = 2**20  # most in a block
 
@@ -21,8 +21,8 @@ NUMBERS = 2**20  # most in a block
 class Validation:
     """Means of the objective's scores over the validation part, and KL to the truth where it is known.
 
-    Of more than 65,536 examples only as many are scored, evenly spread and always the same, so that a look
-    takes the same time whatever the size of the data.
+    Of more than 65,536 examples, fields too, only as many are scored, evenly spread and always the same, so
+    that a look takes the same time whatever the size of the data.
 
     Args:
         dataset: Gives the examples and the truth.
@@ -39,12 +39,12 @@ class Validation:
         self.floor: float | None = None
         if source is None:
             return
-        places = thinned(len(source), dataset.spec)
-        moved = source.to(runtime.device, runtime.dtype)
         many = len(source) > EXAMPLES
+        places = evenly(len(source), EXAMPLES) if many else slice(None)
+        moved = source.to(runtime.device, runtime.dtype)
         self.source = _Kept(moved.take(places)) if many else moved
         if dataset.truth is not None:
-            batch = source.take(places if many else slice(None))
+            batch = source.take(places)
             x = dequantise(batch.x, dataset.spec, torch.Generator().manual_seed(seed))
             self.floor = -_mean_log_prob(dataset.truth, batch._replace(x=x), self.block)
 

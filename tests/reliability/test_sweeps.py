@@ -66,8 +66,14 @@ def test_row_26_a_job_whose_directory_vanishes_leaves_the_others_alone(tmp_path)
     end = live(*SWEEP, *LAUNCHERS["batched"], cwd=tmp_path, tricks=tricks)
     assert end.status == 1
     assert "Traceback" not in end.err
-    assert "#1 seed=1: s/1/metrics.csv: can't be written: No such file or directory" in end.err
+    assert end.err.splitlines()[-2:] == [
+        "train.py: error: 1 of 3 jobs failed:",
+        "#1 seed=1: s/1/metrics.csv: can't be written: No such file or directory",
+    ]
     assert [facts(tmp_path / "s" / job)["status"] for job in "02"] == ["finished"] * 2
+    assert [path.parent.name for path in (tmp_path / "s").glob("*/error.txt")] == ["1"]
+    assert sorted(path.parent.name for path in (tmp_path / "s").glob("*/loss.png")) == ["0", "2"]
+    assert end.out.count("| run s/") == 2
 
 
 @pytest.mark.slow

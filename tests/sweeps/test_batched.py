@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
+import os
 import subprocess
 import sys
+import weakref
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from signal import SIGTERM
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, final
 
 import composed
 import hasty
 import pytest
 import torch
 import zoo
+from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
+from terminal import seen
 
 import train
 from flows.errors import UserError
+from flows.files import Unwritable
+from flows.objectives import Likelihood
+from flows.signals import Stopped
 from flows.sweeps import batched
 from flows.training import checkpoint
 from flows.training.saved import Saved
-from flows.training.session import carry_out
+from flows.training.session import Session, carry_out
 from flows.training.table import read
+from flows.training.trainer import Trainer
 
 TINY = (
     *("dataset=moons", "dataset.n_train=256", "dataset.n_val=64", "dataset.n_test=64"),
@@ -113,6 +123,27 @@ def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, m
         agree(tmp_path / f"cut/{number}", tmp_path / f"whole/{number}")
 
 
+def test_one_that_can_not_be_saved_when_stopped_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+    def check():
+        if Path(tmp_path / "0/metrics.csv").read_text().count("\n") > 1:
+            raise Stopped(SIGTERM)
+
+    def save(self, run, folder):
+        if folder.name == "0":
+            raise Unwritable(28, "No space left on device", str(folder))
+        save_stopped(self, run, folder)
+
+    save_stopped = Trainer.save_stopped
+    monkeypatch.setattr(Trainer, "save_stopped", save)
+    monkeypatch.setattr(batched, "check", check)
+    own = ("trainer.checkpoint_every=99", "trainer.validate_every=99")
+    with pytest.raises(Stopped):
+        together(tmp_path, *[(f"seed={seed}", *own) for seed in range(3)])
+    assert f"{tmp_path}/0: not saved: [Errno 28] No space left on device" in capsys.readouterr().err
+    kept = [checkpoint.newest(tmp_path / run / "checkpoints" / "last") for run in "012"]
+    assert [path and path.name for path in kept] == [None, "00000010", "00000010"]
+
+
 def test_one_that_diverges_leaves_the_others_alone(tmp_path):
     members = (*MEMBERS, ("seed=3", "trainer.optimizer.lr=1e30", "trainer.warmup=0"))
     *fine, error = together(tmp_path / "b", *members)
@@ -133,28 +164,175 @@ def test_one_that_ends_sooner_leaves_the_others_alone(tmp_path):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9)
 
 
-def test_the_seconds_are_shared(tmp_path, monkeypatch):
-    """By a clock that ticks half a minute at each look: three begin, and end the other way round."""
-    clock = SimpleNamespace(perf_counter=itertools.count(0, 30).__next__)
+def test_the_seconds_are_shared_by_those_that_train(tmp_path, monkeypatch):
+    """By a clock that moves by a minute at each step: for ten steps three train, for twenty two."""
+    minutes, step = itertools.count(1), batched.step
+    clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def timed(*given):
+        clock.now = 60.0 * next(minutes)
+        return step(*given)
+
     monkeypatch.setattr("flows.training.session.time", clock)
-    together(tmp_path, *MEMBERS)
+    monkeypatch.setattr(batched, "step", timed)
+    together(tmp_path, *MEMBERS[:2], ("seed=2", "trainer.max_steps=10"))
     seconds = [json.loads((tmp_path / f"{k}/run.json").read_text())["seconds"] for k in range(3)]
-    assert seconds == [150 / 3, 90 / 3, 30 / 3]
+    assert seconds == [200 + 600, 200 + 600, 200]
 
 
-def test_what_differs_in_shape_trains_apart(tmp_path):
-    members = (("model.width=8",), ("model.width=12",), ("model.width=8", "seed=1"), ("dataset=circles",))
-    shapes = []
+def test_one_that_ends_sooner_says_so_at_once(tmp_path, monkeypatch):
+    step, seen = batched.step, {}
+
+    def looking(joined, *rest):
+        number = joined.runs[0].step
+        seen[number] = json.loads((tmp_path / "1/run.json").read_text())["status"]
+        return step(joined, *rest)
+
+    monkeypatch.setattr(batched, "step", looking)
+    together(tmp_path, ("seed=0",), ("seed=1", "trainer.max_steps=10"))
+    assert (seen[9], seen[10]) == ("running", "finished")
+
+
+def test_one_bar_shows_how_far_the_batch_is(tmp_path, monkeypatch):
+    def act(terminal: int) -> None:
+        with os.fdopen(terminal, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stderr)
+            together(tmp_path, ("seed=0", "trainer.max_steps=10"), ("seed=1",))
+
+    lines = seen(act)
+    assert lines[0].startswith("0/30 ")
+    assert lines[-1].startswith("30/30 ")
+    assert all("/30 " in line for line in lines)
+
+
+def test_the_session_of_one_that_diverges_has_no_end(tmp_path):
+    board = ("logger.tensorboard=true", "logger.figures=0")
+    members = (board, ("seed=3", "trainer.optimizer.lr=1e30", "trainer.warmup=0", *board))
+    together(tmp_path, *members)
+    ended = [
+        any(SESSION_END_INFO_TAG.encode() in file.read_bytes() for file in (tmp_path / run).rglob("events*"))
+        for run in "01"
+    ]
+    assert ended == [True, False]
+
+
+def test_one_whose_table_is_damaged_leaves_the_others_alone(tmp_path, monkeypatch):
+    step = batched.step
+
+    def interrupted(joined, *rest):
+        if joined.runs[0].step == 17:
+            raise KeyboardInterrupt
+        return step(joined, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batched, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            together(tmp_path, *MEMBERS)
+    (tmp_path / "1/metrics.csv").write_text("step,nll\nten,0.5\n")
+    first, error, last = together(tmp_path, *MEMBERS)
+    assert (first, last) == (None, None)
+    assert "1/metrics.csv: damaged" in str(error)
+    states = [json.loads((tmp_path / f"{k}/run.json").read_text())["status"] for k in range(3)]
+    assert states == ["finished", "interrupted", "finished"]
+
+
+def test_one_that_can_not_note_its_end_leaves_the_others_alone(tmp_path, monkeypatch):
+    def unnoted(self, *rest):
+        if self.run.players["model"].net is broken:
+            raise Unwritable(5, "Input/output error", "run.json")
+        note(self, *rest)
+
+    note, concluded = Session._note, []
+    monkeypatch.setattr(Session, "_note", unnoted)
+    given = [train.prepare(config) for config in configs(tmp_path, *MEMBERS)]
+    broken = given[1].model
+    prepared = iter(given)
+    errors = batched.train_all(
+        configs(tmp_path, *MEMBERS), lambda _: next(prepared), concluded.append, size=64
+    )
+    assert [type(error) for error in errors] == [type(None), Unwritable, type(None)]
+    assert [outcome.folder.name for outcome in concluded] == ["0", "2"]
+
+
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many runs each batch is."""
+    sizes = []
 
     class Spy(batched.Together):  # pyright: ignore[reportGeneralTypeIssues] - final, but not for a spy
         def __init__(self, runs, *rest):
-            shapes.append(len(runs))
+            sizes.append(len(runs))
             super().__init__(runs, *rest)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batched, "Together", Spy)
-        assert together(tmp_path, *members) == [None] * 4
-    assert shapes == [3, 1]
+    monkeypatch.setattr(batched, "Together", Spy)
+    return sizes
+
+
+def test_what_differs_in_shape_trains_apart(tmp_path, monkeypatch):
+    members = (("model.width=8",), ("model.width=12",), ("model.width=8", "seed=1"), ("dataset=circles",))
+    sizes = spied(monkeypatch)
+    assert together(tmp_path, *members) == [None] * 4
+    assert sizes == [3, 1]
+
+
+@final
+class Odd(Likelihood):
+    """Keeps one of its numbers as it was given."""
+
+    def __init__(self, kept: float = 1.0, squared: float = 1.0, count: int = 1, flag: float = 1.0) -> None:
+        self.kept = kept
+        self.square = squared**2
+        self.count = count
+        self.flag = flag > 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "as_one"),
+    [
+        ({"kept": 1.0}, {"kept": 2.0}, True),
+        ({"kept": 1}, {"kept": 2}, True),  # as YAML has it, and as build makes floats of them
+        ({"kept": 1}, {}, True),
+        ({"squared": 2.0}, {"squared": 3.0}, False),
+        ({"count": 1}, {"count": 2}, False),
+        ({"flag": 1.0}, {"flag": -1.0}, False),
+    ],
+)
+def test_only_numbers_that_the_objective_keeps_may_differ(one, other, as_one):
+    shapes = []
+    for own in (one, other):
+        node = {"_target_": "flows.objectives.likelihood.Likelihood", **own}
+        config = {"model": {}, "runtime": {}, "trainer": {"objective": node}}
+        floats = {key: value if key == "count" else float(value) for key, value in own.items()}
+        shapes.append(batched._shape(config, Odd(**floats)))
+    assert (shapes[0] == shapes[1]) == as_one
+
+
+def test_a_number_may_be_written_without_its_point(tmp_path, monkeypatch):
+    sizes = spied(monkeypatch)
+    own = ("trainer=wgan_gp", "trainer.objective.critic.width=8", "trainer.max_steps=3")
+    members = [(*own, f"trainer.objective.alpha={value}") for value in ("100", "30")]
+    alone(tmp_path / "a", *members)
+    assert together(tmp_path / "b", *members) == [None] * 2
+    assert sizes == [2]
+    for number in range(2):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
+
+
+def test_each_batch_has_the_threads_that_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.training.runtime.torch.set_num_threads", threads := Threads())
+    monkeypatch.setattr("flows.training.facts.torch.get_num_threads", lambda: threads.now)
+    members = [(f"runtime.threads={count}", "trainer.max_steps=1") for count in (1, 2, 1)]
+    assert together(tmp_path, *members) == [None] * 3
+    machines = [json.loads((tmp_path / f"{k}/run.json").read_text())["machine"] for k in range(3)]
+    assert [machine["threads"] for machine in machines] == [1, 2, 1]
+
+
+class Threads:
+    """How many there are, where all of the process isn't to have them."""
+
+    now = 0
+
+    def __call__(self, count: int) -> None:
+        self.now = count
 
 
 def test_unequal_batches_train_apart(tmp_path):
@@ -182,6 +360,39 @@ def test_a_bug_in_the_batch_is_the_failure_of_all_its_runs(tmp_path, monkeypatch
     assert json.loads((tmp_path / "2/run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("how", [alone, together])
+def test_a_run_that_ends_well_has_failed_no_more(tmp_path, how):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/error.txt").write_text("no\n")
+    how(tmp_path, ("seed=0", "trainer.max_steps=1"))
+    assert not (tmp_path / "0/error.txt").exists()
+
+
+def test_what_has_ended_leaves_the_memory(tmp_path):
+    models, there = [], []
+
+    def prepare(config):
+        session = train.prepare(config)
+        models.append(weakref.ref(session.model))
+        return session
+
+    def conclude(_):
+        gc.collect()
+        there.append([model() is not None for model in models])
+
+    members = [("trainer.max_steps=1",)] * 3
+    assert batched.train_all(configs(tmp_path, *members), prepare, conclude, size=1) == [None] * 3
+    assert there == [[True, True, True], [False, True, True], [False, False, True]]
+
+
+def test_when_nobody_reads_what_is_printed_all_ends(tmp_path):
+    def conclude(outcome):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        batched.train_all(configs(tmp_path, ("trainer.max_steps=1",)), train.prepare, conclude, size=64)
+
+
 # The command
 
 
@@ -202,6 +413,24 @@ def test_a_sweep_by_command(tmp_path):
         assert (tmp_path / f"s/{number}/error.txt").exists() == (number % 2 == 1)
         status = json.loads((tmp_path / f"s/{number}/run.json").read_text())["status"]
         assert status == ("diverged" if number % 2 else "finished")
+
+
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(zoo.ROOT)!r})
+from flows.cli import entry
+entry("config", together=lambda configs, size: [None] * len(configs))(print)()
+"""
+
+
+def test_a_reader_that_leaves_fails_no_job(tmp_path):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as unread:
+        command = [sys.executable, "-c", PROGRAM, *COMMAND[1:], "run_dir=s", "seed=0,1"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=unread, stderr=-1, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert not [*tmp_path.glob("s/*/error.txt")]
 
 
 @pytest.mark.parametrize(

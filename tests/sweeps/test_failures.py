@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -103,10 +104,45 @@ def test_a_job_that_is_mended_has_failed_no_more(sweep, tmp_path):
     assert not [*(tmp_path / "s").glob("*/error.txt")]
 
 
+def test_a_run_that_another_command_still_trains_has_not_failed(sweep, tmp_path):
+    def task(config):
+        with Folder(config["run_dir"]).held():
+            pass
+
+    with Folder(tmp_path / "s/0").held():
+        said = sweep("seed=0,1", task=task)
+    reason = f"s/0: process {os.getpid()} is training here"
+    assert said.status == 1
+    assert said.err.splitlines() == [
+        f"train.py: error: #0 seed=0: {reason}",
+        "train.py: error: 1 of 2 jobs failed:",
+        f"#0 seed=0: {reason}",
+    ]
+    assert not (tmp_path / "s/0").exists() or not [*(tmp_path / "s/0").iterdir()]
+    assert (tmp_path / "s/1/overrides.yaml").exists()
+
+
+def test_a_job_killed_while_it_noted_something_begins_anew(sweep, tmp_path):
+    (tmp_path / "s/0").mkdir(parents=True)
+    (tmp_path / "s/0/.overrides.yaml.77.tmp").write_text("- seed=")
+    assert sweep("seed=0,1", task=lambda _: None).status == 0
+    assert [path.name for path in (tmp_path / "s/0").iterdir()] == ["overrides.yaml"]
+
+
+def test_a_lock_that_leads_elsewhere_is_not_written_through(sweep, tmp_path):
+    (tmp_path / "s/0").mkdir(parents=True)
+    (tmp_path / "mine.txt").write_text("keep me")
+    (tmp_path / "s/0/.lock").symlink_to(tmp_path / "mine.txt")
+    assert sweep("seed=0,1", task=lambda _: None).status == 1
+    assert (tmp_path / "mine.txt").read_text() == "keep me"
+
+
 def test_nothing_is_written_beside_the_files_of_others(tmp_path):
-    (tmp_path / "error.txt.mine").touch()
+    names = {"error.txt.mine", ".thesis.docx.77.tmp", ".error.txt.77.tmp"}
+    for name in names:
+        (tmp_path / name).touch()
     begin(tmp_path, ["seed=1"])
     assert fail(tmp_path, "no").reason == "no"
-    assert [path.name for path in tmp_path.iterdir()] == ["error.txt.mine"]
+    assert {path.name for path in tmp_path.iterdir()} == names
     with pytest.raises(UserError, match="not empty and not a run's directory"):
         Folder(tmp_path).check({}, "hash")

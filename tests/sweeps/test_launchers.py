@@ -15,6 +15,7 @@ import pytest
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from submitit.core.utils import UncompletedJobError
+from terminal import seen
 
 from flows.sweeps import slurm
 from flows.sweeps.elsewhere import Job
@@ -39,6 +40,10 @@ def task(config):
         raise KeyError("six")
     if width == 7:
         os.kill(os.getpid(), signal.SIGKILL)
+    if width == 10:
+        from flows.training.bar import Bar
+        with Bar(0, 9) as bar:
+            bar.move(9)
     if width == 8:
         try:
             (folder / "sleeps").touch()
@@ -111,6 +116,14 @@ def test_an_interrupt_ends_all_processes(program, tmp_path):
     assert not (tmp_path / "s/2").exists()
 
 
+def test_processes_draw_no_bars_over_each_other(program):
+    """One job in this process draws one."""
+    for launcher, bars in (("basic", 1), ("processes", 0)):
+        command = [*program, f"hydra/launcher={launcher}", "model.width=10,4"]
+        lines = seen(lambda terminal, command=command: subprocess.run(command, stderr=terminal, check=True))
+        assert sum(line.startswith("9/9 ") for line in lines) == bars, lines
+
+
 @pytest.mark.slow
 def test_runs_are_the_same_in_processes(tmp_path):
     few = [
@@ -175,6 +188,17 @@ def test_slurm_does_the_jobs_of_an_array(program, cluster, tmp_path):
     assert "#SBATCH --partition=short\n" in script
     assert "#SBATCH --array=0-1%1\n" in script
     assert "#SBATCH --time=240\n" in script
+
+
+def test_what_sbatch_refuses_is_one_line(program, cluster, tmp_path):
+    said = "sbatch: error: invalid partition specified: shrot\nsbatch: error: submission failed: No."
+    (cluster / "sbatch").write_text(f"#!/bin/bash\necho '{said}' >&2\nexit 1\n")
+    done = call(*program, "hydra/launcher=slurm", "hydra.launcher.partition=shrot", "model.width=4,5")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "program.py: error: hydra/launcher=slurm: sbatch refused the jobs: "
+        "invalid partition specified: shrot; submission failed: No.\n"
+    )
 
 
 def test_a_job_that_slurm_ended_has_failed(tmp_path, monkeypatch):

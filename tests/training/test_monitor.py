@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import sys
-import termios
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +19,7 @@ from tensorboard.data.provider import RunTagFilter
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, SESSION_START_INFO_TAG
 from tensorboard.summary.writer import event_file_writer
+from terminal import seen
 
 from flows.models.realnvp import realnvp
 from flows.training import monitor as module
@@ -112,25 +110,27 @@ def test_where_nobody_watches_there_is_no_bar(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def on_terminal(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
+    def act(terminal: int) -> None:
+        with os.fdopen(terminal, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stderr)
+            train(folder, range(20, 40))
+
+    return seen(act)
+
+
 def test_on_a_terminal_the_bar_shows_losses_speed_and_time_left(tmp_path, monkeypatch):
-    ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with os.fdopen(theirs, "w") as terminal:
-        monkeypatch.setattr(sys, "stderr", terminal)
-        train(tmp_path, range(20, 40))
-        print("end", file=terminal, flush=True)
-        shown = b""
-        while b"end" not in shown:
-            shown += os.read(ours, 10_000)
-    os.close(ours)
-    first, *_, last, _ = lines = [
-        line for line in shown.decode().replace("\r", "\n").split("\n") if line.strip()
-    ]
+    first, *_, last = lines = on_terminal(monkeypatch, tmp_path)
     assert first.startswith("20/40 ")  # a run that carries on begins where it stood
     assert last.startswith("40/40 ")
     assert " left, " in last
     assert " steps/s, nll 0.0250, val 3.0000, kl 0.5000" in last
     assert max(map(len, lines)) <= 80
+
+
+def test_who_wants_no_bars_has_none_on_a_terminal_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert on_terminal(monkeypatch, tmp_path) == []
 
 
 def test_speed_leaves_out_the_time_that_figures_take(tmp_path, monkeypatch):

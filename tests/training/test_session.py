@@ -329,6 +329,14 @@ def test_two_processes_never_share_a_folder(tmp_path):
     session(tmp_path, small.trainer(max_steps=60))  # given back
 
 
+def test_what_was_half_written_when_a_run_was_killed_is_swept(tmp_path):
+    (tmp_path / ".config.yaml.77.tmp").write_text("seed:")
+    session(tmp_path)
+    (tmp_path / ".run.json.77.tmp").write_text("{")
+    session(tmp_path)
+    assert not [*tmp_path.glob(".*")]
+
+
 @pytest.mark.parametrize("harm", ["flipped", "deleted"])
 def test_without_a_whole_last_checkpoint_the_best_carries_the_run_on(tmp_path, harm):
     session(tmp_path / "whole")
@@ -358,6 +366,17 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_taken(tmp_path, capsys)
     session(tmp_path, small.trainer(keep=2))
     assert "00000040: damaged; carrying on from step 30" in capsys.readouterr().err
     assert checkpoint.newest(tmp_path / "checkpoints" / "last").name == "00000040"
+
+
+@pytest.mark.parametrize(
+    ("lr", "best", "said"), [(1e-2, 40, "written anew"), (0.0, 10, "looking for the best anew from step 40")]
+)
+def test_a_damaged_best_checkpoint_is_said(tmp_path, capsys, lr, best, said):
+    session(tmp_path, small.trainer(lr=lr))
+    path = tmp_path / "checkpoints" / "best" / f"{best:08d}"
+    (path / "model.safetensors").write_bytes(b"")
+    session(tmp_path, small.trainer(lr=lr))
+    assert capsys.readouterr().err == f"{path}: damaged; {said}\n"
 
 
 @pytest.mark.parametrize(("kind", "call"), [("last", 1), ("best", 2)])

@@ -56,6 +56,18 @@ def test_nan_is_never_the_best():
     assert run.best == Best(1.0, 0, 1)
 
 
+@pytest.mark.parametrize("scores", [(float("nan"), float("inf")), (2.0, 3.0)])
+def test_patience_is_saved_whether_or_not_a_score_was_finite(scores):
+    run, _ = small.start(small.trainer())
+    again, _ = small.start(small.trainer())
+    run.turn = 10
+    for score in scores:
+        run.judge(score)
+    again.restore(run.state())
+    assert again.best == run.best
+    assert again.best.misses > 0
+
+
 def test_divergence_stops_with_the_step_and_the_last_good_checkpoint(tmp_path):
     trainer = small.trainer(max_steps=200)
     run, validation = small.start(trainer)
