@@ -17,13 +17,14 @@ SAID = {"log_prob": "Points scored", "sample": "Points drawn"}
 def section(results: Mapping[str, Any]) -> list[str]:
     """For each kind of flow, a table of steps and one of points a second."""
     lines = [
-        "## Training, scoring, drawing",
+        "## A training step",
         "",
         "Contenders take turns, each in a process of its own; medians over rounds, each at the thread count",
         "it is fastest with. Peers have nets of as many parameters and run a plain step (loss, backward,",
         "Adam), and with fused Adam, or compiled, where listed so; flowjax is jitted, its couplings are",
-        "8 % larger in five dimensions. Ours also clips, averages, guards and logs. The limit is the matrix",
-        "products of the nets alone. FrEIA's release has no splines. Batched: one of 16 models.",
+        "8 % larger in five dimensions. Ours also clips, averages, guards and logs. Matrix products: those of",
+        "the nets alone, the limit. FrEIA's release has no splines. Batched: per model, of 16. The last column",
+        "is flowlab's time divided by the row's: below 1, flowlab is faster.",
         "",
     ]
     for kind, found in results.items():
@@ -36,7 +37,7 @@ def section(results: Mapping[str, Any]) -> list[str]:
 def _steps(work: list[Mapping[str, Any]]) -> Iterator[str]:
     (rows,) = (each["contenders"] for each in work if each["work"] == "step")
     yield from table(
-        ("", "ms a step", "flowlab takes"),
+        ("", "ms per step", "flowlab ÷ this"),
         (
             (name, f"{row['milliseconds']:.2f}", "" if name == "flowlab" else f"{row['flowlab_takes']:.2f} ×")
             for name, row in rows.items()
