@@ -45,7 +45,7 @@ def within(
 
     >>> import numpy as np
     >>> some = Extent.of(np.array([1.0, 3.0]))
-    >>> within("age", {"age": [0, None]}, some, None), within("n", {"n": [1, 6]}, some, 1.0)
+    >>> within("age", {"age": (0, None)}, some, None), within("n", {"n": (1, 6)}, some, 1.0)
     ((0.0, None), (1.0, 7.0))
     """
     low, high = ends = asked.get(name, (None, None))

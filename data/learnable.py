@@ -8,7 +8,7 @@ import torch
 
 from flows.core import Dataset
 from flows.errors import UserError
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 ROWS = 2**16  # looked at together; as a rule no column is constant in the first of them
 
@@ -42,7 +42,7 @@ def check_training(dataset: Dataset) -> None:
     constant = [k for k in range(len(names)) if k >= len(lattice) or lattice[k] is None]
     first = None
     for start in range(0, len(source), ROWS):
-        check()
+        stop_if_asked()
         rows = torch.cat([part for part in source.take(slice(start, start + ROWS)) if part is not None], 1)
         first = rows[0] if first is None else first
         constant = [k for k in constant if bool((rows[:, k] == first[k]).all())]

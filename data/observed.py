@@ -15,7 +15,7 @@ from data.on_disk import CHUNK, OnDisk
 from flows.core import Part, Source, Spec
 from flows.errors import UserError
 from flows.masks import encode
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -159,7 +159,7 @@ def _lacking(cases: Cases) -> tuple[Tensor, Tensor]:
     never = torch.ones(sum(cases.channels), *cases.side, dtype=torch.bool)
     counts = torch.empty(len(cases), len(never), dtype=torch.long)
     for start in range(0, len(cases.steps), run):
-        check()
+        stop_if_asked()
         x, context = cases.read(start, min(start + run, len(cases.steps)))
         lack = ~(x if context is None else torch.cat((x, context), 1)).isfinite()
         first = start * cases.per_step

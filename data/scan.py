@@ -9,7 +9,7 @@ import numpy as np
 from data.column import Extent
 from data.npy import Npy
 from flows.errors import UserError
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 BLOCK = 2**20  # bytes of the file looked at together, but for a row
 
@@ -26,7 +26,7 @@ def scan(file: Npy, columns: Sequence[int]) -> tuple[dict[str, Extent], list[lis
     found: list[Extent] = []
     alike: list[list[int]] = [[*range(len(columns))]]  # until a row tells them apart
     for start in range(0, len(file), step):
-        check()
+        stop_if_asked()
         block = np.ascontiguousarray(file.read(start, min(start + step, len(file)), columns).T)
         _check_finite(block, file, columns, start)
         here = [Extent.of(values, start) for values in block]

@@ -32,7 +32,7 @@ from flows.composition import Loader, check_flags
 from flows.errors import UserError
 from flows.files import Unwritable
 from flows.refusals import explain, lacks_memory
-from flows.signals import Stopped, check, heeded, status
+from flows.signals import Stopped, heeded, status, stop_if_asked
 from flows.sweeps.job import Failure, begin, fail, told
 from flows.sweeps.plugins import known
 
@@ -62,7 +62,8 @@ def entry(
     folder of the one run; a run that fails in either way says so there and on stderr, the others go on, and
     the status is 1. HYDRA_FULL_ERROR=1 shows all tracebacks.
 
-    SIGINT and SIGTERM ask the task to stop, which looks by `flows.signals.check`; the status is 130 or 143.
+    SIGINT and SIGTERM ask the task to stop, which looks by `flows.signals.stop_if_asked`; the status is then
+    130 or 143.
 
     Args:
         config_name: Primary configuration, a file in `conf`.
@@ -189,7 +190,7 @@ class _Program:
         return fail(job.folder, reason, None if told_to_users else error)
 
     def perform(self, config: dict[str, Any]) -> None:
-        check()
+        stop_if_asked()
         self.check(config)
         self.task(config)
 

@@ -31,7 +31,7 @@ def status(stop: KeyboardInterrupt) -> int:
     return 128 + (stop.sign if isinstance(stop, Stopped) else Signals.SIGINT)
 
 
-def check() -> None:
+def stop_if_asked() -> None:
     """Called between two pieces of work.
 
     Raises: Stopped if somebody has asked.

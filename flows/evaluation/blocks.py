@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from flows.core import AnySubset, Batch, Dataset, Density, Flow, Part, Sampler, Source
 from flows.errors import UserError
-from flows.signals import check
+from flows.signals import stop_if_asked
 from flows.training.thinned import evenly
 
 BLOCK = 8192  # examples at once, of fields fewer:
@@ -66,7 +66,7 @@ def examples(dataset: Dataset, part: Part, limit: int, generator: torch.Generato
 def every(source: Source, block: int = BLOCK) -> Iterator[Batch]:
     """All examples of a source, in their order."""
     for start in range(0, len(source), block):
-        check()
+        stop_if_asked()
         yield source.take(slice(start, min(start + block, len(source))))
 
 
@@ -119,7 +119,7 @@ def samples(
     block = min(block, max(1, NUMBERS // size))
     drawn = []
     for start in range(0, n, block):
-        check()
+        stop_if_asked()
         if contexts is None:
             x = sampler.sample(min(block, n - start), None, generator)
         else:
@@ -137,6 +137,6 @@ def _split(batch: Batch, block: int) -> tuple[tuple[Tensor, ...], tuple[Tensor |
 def _to(
     block: tuple[Tensor, Tensor | None], device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor | None]:
-    check()
+    stop_if_asked()
     x, context = block
     return x.to(device, dtype), None if context is None else context.to(device, dtype)

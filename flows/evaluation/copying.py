@@ -12,7 +12,7 @@ from flows.core import Batch, Sampler, Spec
 from flows.evaluation.duel import Units, draw, joint
 from flows.evaluation.metrics import coincide, copying_z, nearest_distance, nearest_is_train
 from flows.evaluation.metrics.memorisation import ONE_PERCENT
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 CONTROLS = 50
 SURE = 5.0  # standard deviations beyond which chance is no explanation
@@ -69,7 +69,7 @@ def copying(
     usual = nearest_distance(new[some], seen)
     controls = []
     for _ in range(CONTROLS):
-        check()
+        stop_if_asked()
         if truth is None:
             again, other = (usual[torch.randint(len(usual), usual.shape, generator=generator)] for _ in "ab")
             controls.append(copying_z(again, other))

@@ -21,7 +21,7 @@ from flows.evaluation.metrics.ensemble import (
     spectrum,
     spread_skill,
 )
-from flows.signals import check
+from flows.signals import stop_if_asked
 from flows.training.thinned import evenly
 
 MEMBERS = 50
@@ -74,7 +74,7 @@ def judge_fields(
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
-            check()
+            stop_if_asked()
             drawn = draw(truth, context, len(x), members + 1, generator)
             for key, value in _scores(drawn[:, 1:], drawn[:, 0], mask, generator).items():
                 scores[key].append(value)
@@ -114,7 +114,7 @@ def draw(
     block, most = max(1, BLOCK // (members * context[0].numel())), max(1, LARGEST // context[0].numel())
     drawn = []
     for some in context.to(dtype).split(block):
-        check()
+        stop_if_asked()
         given = some.to(device)
         parts = [sampler.sample(n, given, generator).double().cpu() for n in _shares(members, most)]
         drawn.append(torch.cat(parts).transpose(0, 1))

@@ -23,7 +23,7 @@ from flows.evaluation.metrics import (
     precision_recall,
     wasserstein,
 )
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 FEWEST = 20  # points on a side, below which nothing is said of draws
 LISTED = 8  # most features with rows of their own
@@ -114,7 +114,7 @@ def _scores(duel: Duel, statistics: Sequence[Statistic]) -> dict[str, float]:
     scores: dict[str, list[float]] = defaultdict(list)
     for statistic in statistics:
         for drawn in duel.drawn[: statistic.draws]:
-            check()
+            stop_if_asked()
             for key, value in statistic.of(duel.real, drawn).items():
                 scores[key].append(value)
     return {key: fmean(values) for key, values in scores.items()}
@@ -126,7 +126,7 @@ def _floors(duel: Duel, statistics: Sequence[Statistic], suffix: str) -> dict[st
         pair = duel.again()
         for statistic in statistics:
             if redraw < statistic.redraws:
-                check()
+                stop_if_asked()
                 for key, value in statistic.of(*pair).items():
                     scores[f"{key}{suffix}_floor"].append(value)
     floors = {key: fmean(values) for key, values in scores.items()}

@@ -12,7 +12,7 @@ from flows.core import Spec
 from flows.errors import UserError
 from flows.files import Unwritable
 from flows.objectives import Objective
-from flows.signals import Stopped, check
+from flows.signals import Stopped, stop_if_asked
 from flows.sweeps.member import Member
 from flows.sweeps.together import Together
 from flows.training.bar import Bar
@@ -128,7 +128,7 @@ def take_steps(members: Sequence[Member], compiled: bool, bar: Bar) -> None:
         together = Together([member.run for member in going.values()], compiled)
         size = len(going)
         while going and (compiled or len(going) == size):
-            check()
+            stop_if_asked()
             stepped, going = going, step(together, going)
             bar.move(_furthest(stepped.values()))
 

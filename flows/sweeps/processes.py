@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
-from flows.signals import check
+from flows.signals import stop_if_asked
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
 from flows.sweeps.outside import Elsewhere
@@ -83,7 +83,7 @@ class _Team:
             while waiting and idle:
                 job, worker = waiting.popleft(), idle.popleft()
                 self.busy[self.workers[worker].submit(perform, jobs[job])] = job, worker
-            check()
+            stop_if_asked()
             for future in wait(self.busy, timeout=_LOOK, return_when=FIRST_COMPLETED).done:
                 job, worker = self.busy.pop(future)
                 try:

@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from flows.errors import UserError
-from flows.signals import Stopped, check, status
+from flows.signals import Stopped, status, stop_if_asked
 from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
 from flows.sweeps.outside import Elsewhere
@@ -66,7 +66,7 @@ class Slurm(Elsewhere):
             raise UserError(f"hydra/launcher=slurm: {_refusal(str(error))}") from error
         try:
             while not all(each.done() for each in handed):
-                check()
+                stop_if_asked()
                 time.sleep(_LOOK)
             return [_outcome(job, each, folder) for job, each in zip(jobs, handed, strict=True)]
         except BaseException:

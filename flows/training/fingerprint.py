@@ -6,7 +6,7 @@ import hashlib
 
 from flows.core import Source
 from flows.errors import UserError
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 ROWS, NUMBERS = 65_536, 2**20  # most in a block
 
@@ -29,7 +29,7 @@ def fingerprint(source: Source | None) -> str:
     digest = hashlib.sha256()
     rows = max(1, min(ROWS, NUMBERS // max(1, source.take(slice(0, 1)).x.numel())))
     for start in range(0, len(source), rows):
-        check()
+        stop_if_asked()
         for tensor in source.take(slice(start, start + rows)):
             if tensor is None:
                 continue

@@ -10,7 +10,7 @@ from typing import Any, final
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
-from flows.signals import Stopped, check
+from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
 from flows.training.checkpoint import Found
 from flows.training.describe import describe
@@ -111,7 +111,7 @@ class Session:
             UserError if the folder holds another run, or another process trains there.
             Unwritable if nothing can be saved there.
         """
-        check()
+        stop_if_asked()
         self.folder.check(self.config, self.data_hash)  # before anything is touched
         with self.folder.held():
             extended = self.folder.check(self.config, self.data_hash)  # which another may have left since

@@ -15,7 +15,7 @@ from flows.core import Batch, Dataset, Sampler, Source, Spec
 from flows.errors import UserError
 from flows.lattice import dequantise
 from flows.objectives import Objective
-from flows.signals import Stopped, check
+from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
@@ -177,7 +177,7 @@ class Trainer:
         with monitor.progress(run.step, run.steps):
             try:
                 while not self.done(run):
-                    check()
+                    stop_if_asked()
                     while run.seen == run.step:  # not so where it was stopped between a step and its look
                         self.take_turn(run)
                     self.look_up(run, validation, monitor)

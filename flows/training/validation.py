@@ -9,7 +9,7 @@ import torch
 
 from flows.core import Batch, Dataset, Density, Source
 from flows.lattice import dequantise
-from flows.signals import check
+from flows.signals import stop_if_asked
 from flows.training.run import Run
 from flows.training.runtime import Runtime
 from flows.training.thinned import EXAMPLES, evenly
@@ -60,7 +60,7 @@ class Validation:
         sums: dict[str, float] = {}
         with run.players["model"].averaged():
             for start in range(0, len(self.source), self.block):
-                check()
+                stop_if_asked()
                 batch = run.spread(self.source.take(slice(start, start + self.block)), generator)
                 noise = run.objective.noise("model", run.nets, batch, generator)
                 for name, score in run.objective.validate(run.nets, batch, noise).items():
@@ -89,6 +89,6 @@ class _Kept:
 def _mean_log_prob(truth: Density, batch: Batch, block: int) -> float:
     total = 0.0
     for start in range(0, len(batch.x), block):
-        check()
+        stop_if_asked()
         total += float(truth.log_prob(*_Kept(batch).take(slice(start, start + block))).sum())
     return total / len(batch.x)

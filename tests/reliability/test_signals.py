@@ -11,7 +11,7 @@ from lives import live
 from runs import KINDS, differences, facts, leftovers, step
 from tricks import tell, told_at
 
-from flows.signals import Stopped, check, heeded
+from flows.signals import Stopped, heeded, stop_if_asked
 from flows.training import checkpoint
 
 PHASES = {
@@ -106,6 +106,6 @@ def test_row_03_handlers_are_given_back():
     with pytest.raises(Stopped), heeded():
         assert getsignal(SIGTERM) not in before
         tell(SIGTERM)
-        check()
+        stop_if_asked()
     assert (getsignal(SIGINT), getsignal(SIGTERM)) == before
-    check()  # asked no more
+    stop_if_asked()  # asked no more

@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from flows.cli import entry
 from flows.errors import UserError
-from flows.signals import check
+from flows.signals import stop_if_asked
 
 def task(config):
     folder, width = Path(config["run_dir"]), config["model"]["width"]
@@ -48,7 +48,7 @@ def task(config):
         try:
             (folder / "sleeps").touch()
             for _ in range(600):
-                check()
+                stop_if_asked()
                 time.sleep(0.1)
         except KeyboardInterrupt:
             (folder / "woken").touch()

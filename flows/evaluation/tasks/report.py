@@ -25,7 +25,7 @@ from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
 from flows.evaluation.tabular import csv_text
 from flows.evaluation.tasks.files import ready, warn, write
-from flows.signals import check
+from flows.signals import stop_if_asked
 from flows.training.folder import flat, free
 from flows.training.outcome import override
 from flows.training.saved import Saved
@@ -98,7 +98,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_member
     warnings = [*opened.warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
     figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS, CASES)
-    check()  # for the last time: what is written from here on belongs together
+    stop_if_asked()  # for the last time: what is written from here on belongs together
     _write_figures(folder, figures)
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write(folder / "metrics.csv", csv_text([("metric", "value"), *metrics.items()]))
@@ -174,7 +174,7 @@ def _several(
     titles = called | {_MIXTURE: f"{_MIXTURE}: the mean of the runs' densities"}
     figures = _curves({called[name]: opened.saved.metrics() for name, opened in every.items()})
     figures |= _side_by_side(every, judged, seed)
-    check()  # for the last time, as above
+    stop_if_asked()  # for the last time, as above
     _write_figures(folder, figures)
     keys = list(dict.fromkeys(key for each in metrics.values() for key in each))
     table = [[name, *(each.get(key, "") for key in keys)] for name, each in metrics.items()]
