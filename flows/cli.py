@@ -33,7 +33,7 @@ from flows.errors import UserError
 from flows.files import Unwritable
 from flows.refusals import explain, lacks_memory
 from flows.signals import Stopped, heeded, status, stop_if_asked
-from flows.sweeps.job import Failure, begin, fail, told
+from flows.sweeps.job import Failure, announced, begin, fail
 from flows.sweeps.plugins import known
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Job(NamedTuple):
         """The one that Hydra is at."""
         job = HydraConfig.get()
         overrides = list(job.overrides.task)
-        return Job(Path(job.sweep.dir, job.sweep.subdir), overrides, told(job.job.num, overrides))
+        return Job(Path(job.sweep.dir, job.sweep.subdir), overrides, announced(job.job.num, overrides))
 
 
 def _arguments() -> Namespace:

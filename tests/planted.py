@@ -371,7 +371,7 @@ FAULTS = {
         "tests/sweeps/test_launchers.py::test_an_interrupt_ends_all_processes",
     ),
     "a launcher's options unchecked": Fault(
-        "flows/sweeps/told.py",
+        "flows/sweeps/checked.py",
         "check_keys(self.options, self.schema())",
         "pass",
         "tests/sweeps/test_launchers.py::test_a_wrong_option_is_one_line_and_runs_nothing",

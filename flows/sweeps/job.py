@@ -62,10 +62,10 @@ def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure
     return Failure(reason)
 
 
-def told(number: int, overrides: Sequence[str]) -> str:
+def announced(number: int, overrides: Sequence[str]) -> str:
     """A job as it is announced, without the folder, which is the whole sweep's.
 
-    >>> told(3, ["seed=1", "run_dir=outputs/widths"])
+    >>> announced(3, ["seed=1", "run_dir=outputs/widths"])
     '#3 seed=1'
     """
     return " ".join([f"#{number}", *(each for each in overrides if not each.startswith("run_dir="))])

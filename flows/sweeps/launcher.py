@@ -9,11 +9,11 @@ from typing import final
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import open_dict
 
-from flows.sweeps.told import Told
+from flows.sweeps.checked import CheckedLauncher
 
 
 @final
-class Batched(Told):
+class Batched(CheckedLauncher):
     """Hands all jobs of a sweep to the program at once, which trains together what can be.
 
     Args:

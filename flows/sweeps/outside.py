@@ -9,24 +9,26 @@ from collections.abc import Sequence
 from hydra import version
 from hydra.core.utils import JobReturn, setup_globals
 
-from flows.sweeps.elsewhere import Job
+from flows.sweeps.checked import CheckedLauncher
 from flows.sweeps.job import Failure
-from flows.sweeps.told import Told
+from flows.sweeps.remote import RemoteJob
 
 
-class Elsewhere(Told, ABC):
+class OutsideLauncher(CheckedLauncher, ABC):
     """A launcher whose jobs run in other processes."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
         base = str(version.getbase())
         jobs = [
-            Job(initial_job_idx + k, list(overrides), self.config, self.context, self.task, sys.argv, base)
+            RemoteJob(
+                initial_job_idx + k, list(overrides), self.config, self.context, self.task, sys.argv, base
+            )
             for k, overrides in enumerate(job_overrides)
         ]
         done = self.run(jobs)
         return [job.returned(value) for job, value in zip(jobs, done, strict=True)]
 
     @abstractmethod
-    def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
+    def run(self, jobs: Sequence[RemoteJob]) -> Sequence[Failure | None]:
         """Do all jobs; what is given back for each."""

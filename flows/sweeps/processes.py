@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
 from flows.signals import stop_if_asked
-from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
-from flows.sweeps.outside import Elsewhere
+from flows.sweeps.outside import OutsideLauncher
+from flows.sweeps.remote import RemoteJob, perform
 
 if TYPE_CHECKING:
     from joblib.externals.loky import ProcessPoolExecutor
@@ -24,7 +24,7 @@ _LOOK, _STOP = 0.2, 20.0  # seconds between looks whether to stop, and until job
 
 
 @final
-class Processes(Elsewhere):
+class Processes(OutsideLauncher):
     """Each job in a process that does one after another, so that torch is imported once in each.
 
     One that dies fails its job alone, and another takes its place. Each may use as many threads as it has
@@ -39,7 +39,7 @@ class Processes(Elsewhere):
 
         return ProcessesOptions
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
+    def run(self, jobs: Sequence[RemoteJob]) -> Sequence[Failure | None]:
         from joblib import cpu_count
 
         cores = cpu_count()
@@ -73,7 +73,7 @@ class _Team:
         self.workers = [self._worker() for _ in range(count)]
         self.busy: dict[Future[Any], tuple[int, int]] = {}  # by what will be given back: job and worker
 
-    def do(self, jobs: Sequence[Job]) -> list[Failure | None]:
+    def do(self, jobs: Sequence[RemoteJob]) -> list[Failure | None]:
         """Give each worker the next job when it has done one."""
         from concurrent.futures.process import BrokenProcessPool  # here, for --help shouldn't wait for it
 

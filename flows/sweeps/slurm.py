@@ -17,16 +17,16 @@ from omegaconf import DictConfig
 
 from flows.errors import UserError
 from flows.signals import Stopped, status, stop_if_asked
-from flows.sweeps.elsewhere import Job, perform
 from flows.sweeps.job import Failure
-from flows.sweeps.outside import Elsewhere
+from flows.sweeps.outside import OutsideLauncher
+from flows.sweeps.remote import RemoteJob, perform
 
 _ROOT = Path(__file__).parents[2]
 _LOOK = 0.5  # seconds between looks whether jobs are done
 
 
 @final
-class Slurm(Elsewhere):
+class Slurm(OutsideLauncher):
     """Hand all jobs to Slurm as an array, wait for them, and cancel them if nobody waits any more.
 
     No option takes a command: a file of options can be anyone's, and would run it.
@@ -52,7 +52,7 @@ class Slurm(Elsewhere):
 
         return SlurmOptions
 
-    def run(self, jobs: Sequence[Job]) -> Sequence[Failure | None]:
+    def run(self, jobs: Sequence[RemoteJob]) -> Sequence[Failure | None]:
         import submitit
         from submitit.core.utils import FailedJobError
 
@@ -75,7 +75,7 @@ class Slurm(Elsewhere):
             raise
 
 
-def obey(job: Job) -> Failure | None:
+def obey(job: RemoteJob) -> Failure | None:
     """Do a job of the cluster, which ends it by SIGTERM or, as submitit has it, tells it before by SIGUSR2.
 
     Raises: SystemExit once the run is saved. submitit takes that for a job without an end, so that one which
@@ -125,7 +125,7 @@ def _importable() -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _outcome(job: Job, handed: Any, folder: Path) -> Failure | None:
+def _outcome(job: RemoteJob, handed: Any, folder: Path) -> Failure | None:
     """What a job gave back; a failure if Slurm ended it."""
     from submitit.core.utils import UncompletedJobError
 

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 
 from flows.errors import UserError
-from flows.sweeps.job import Failure, told
+from flows.sweeps.job import Failure, announced
 
 
 @final
@@ -85,7 +85,7 @@ def _failures(jobs: Sequence[JobReturn], batches: Sequence[Sequence[Sequence[str
     overrides = [each for batch in batches for each in batch]
     common = set(overrides[0]).intersection(*overrides)
     return [
-        f"{told(number, [each for each in given if each not in common])}: {job.return_value.reason}"
+        f"{announced(number, [each for each in given if each not in common])}: {job.return_value.reason}"
         for number, (job, given) in enumerate(zip(jobs, overrides, strict=True))
         if isinstance(job.return_value, Failure)
     ]

@@ -83,7 +83,8 @@ def test_levels_have_their_own(tmp_path):
 def test_draws_of_a_run_stay_within(path, tmp_path):
     said = "{price: [0, null], share: [0, 1], count: [0, null], debt: [null, 5]}"
     table = ("dataset=table", f"dataset.path={path}", f"dataset.mapped={path.endswith('npy')}".lower())
-    run(tmp_path / "run", *table, f"dataset.support={said}", "trainer.max_steps=30")
+    small = ("model.layers=2", "trainer.max_steps=30", "logger=csv")
+    run(tmp_path / "run", *table, f"dataset.support={said}", *small)
     x = flows.load(str(tmp_path / "run")).sample(2000)
     price, share, count, debt = x.T
     assert price.min() >= 0

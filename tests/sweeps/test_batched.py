@@ -135,7 +135,7 @@ def test_one_that_can_not_be_saved_when_stopped_leaves_the_others_alone(tmp_path
 
     save_stopped = Trainer.save_stopped
     monkeypatch.setattr(Trainer, "save_stopped", save)
-    monkeypatch.setattr(batched, "check", check)
+    monkeypatch.setattr(batched, "stop_if_asked", check)
     own = ("trainer.checkpoint_every=99", "trainer.validate_every=99")
     with pytest.raises(Stopped):
         together(tmp_path, *[(f"seed={seed}", *own) for seed in range(3)])

@@ -18,8 +18,8 @@ from submitit.core.utils import UncompletedJobError
 from terminal import seen
 
 from flows.sweeps import slurm
-from flows.sweeps.elsewhere import Job
 from flows.sweeps.job import Failure
+from flows.sweeps.remote import RemoteJob
 from flows.training.table import read
 
 ROOT = Path(__file__).parents[2]
@@ -208,8 +208,8 @@ def test_a_job_that_slurm_ended_has_failed(tmp_path, monkeypatch):
         def result(self):
             raise UncompletedJobError
 
-    monkeypatch.setattr(Job, "lost", lambda self, reason: Failure(reason))
-    job = Job(3, [], DictConfig({}), HydraContext(None, None), print, [], "1.3")
+    monkeypatch.setattr(RemoteJob, "lost", lambda self, reason: Failure(reason))
+    job = RemoteJob(3, [], DictConfig({}), HydraContext(None, None), print, [], "1.3")
     assert slurm._outcome(job, Ended(), tmp_path) == Failure(
         f"Slurm's job 7_3 ended before it was done (TIMEOUT); see {tmp_path}/7_3"
     )

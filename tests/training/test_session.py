@@ -416,7 +416,7 @@ def test_what_is_said_of_a_run_that_is_stopped_is_true(tmp_path, monkeypatch, ca
         if next(looks) == step + (act is poison):
             raise signals.Stopped(Signals.SIGINT)
 
-    monkeypatch.setattr("flows.training.trainer.check", check)
+    monkeypatch.setattr("flows.training.trainer.stop_if_asked", check)
     with pytest.raises(signals.Stopped):
         session(tmp_path, trainer)
     assert capsys.readouterr().err.startswith(said)

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from flows.errors import UserError
 
 
-class Told(Launcher, ABC):
-    """A launcher that is told options.
+class CheckedLauncher(Launcher, ABC):
+    """A launcher whose options are checked.
 
     Args:
         options: As the configuration gives them; `schema`, a TypedDict, says which there are.

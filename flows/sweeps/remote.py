@@ -15,10 +15,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from flows.signals import heeded
-from flows.sweeps.job import Failure, fail, told
+from flows.sweeps.job import Failure, announced, fail
 
 
-class Job(NamedTuple):
+class RemoteJob(NamedTuple):
     """All that another process has to know.
 
     Args:
@@ -50,7 +50,8 @@ class Job(NamedTuple):
         """Say so in its folder where its process no longer can."""
         sweep = self.compose().hydra.sweep
         print(
-            f"{Path(sys.argv[0]).name}: error: {told(self.number, self.overrides)}: {reason}", file=sys.stderr
+            f"{Path(sys.argv[0]).name}: error: {announced(self.number, self.overrides)}: {reason}",
+            file=sys.stderr,
         )
         return fail(Path(sweep.dir, sweep.subdir), reason)
 
@@ -61,7 +62,7 @@ class Job(NamedTuple):
         return done
 
 
-def perform(job: Job, *signs: Signals) -> Failure | None:
+def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
     """Do a job here; called in its process.
 
     Args:
