@@ -46,8 +46,8 @@ def table(
 
     Floats are continuous. Integers are a lattice of step 1, without bounds unless `support` gives some, so
     that no density of them is infinite; they may be constant, or equal each other, since each is spread over
-    its cells by itself.
-    A float column that is constant, or equals another, is refused: its density would be infinite.
+    its cells by itself. A float column that is constant, or equals another, is refused: its density would be
+    infinite.
 
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0
     to K-1 in sorted order (an ordered category in its own), a lattice on [0, K), whose names draws bear

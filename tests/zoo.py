@@ -14,7 +14,7 @@ import yaml
 from torch import Tensor, nn
 
 from flows.config import build
-from flows.core import Batch, Density, Flow, Spec
+from flows.core import Batch, Density, Flow, Spec, Transform
 from flows.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +97,17 @@ def jacobian_ladj(function: Any, points: Tensor, context: Tensor | None) -> Tens
         jacobian = torch.func.jacrev(lambda p, given=given: function(p, given)[0])(point)
         ladjs.append(torch.linalg.slogdet(jacobian.reshape(point.numel(), point.numel())).logabsdet)
     return torch.stack(ladjs)
+
+
+def check_bijection(transform: Transform, x: Tensor) -> None:
+    """Inverse both ways, and ladj that is autodiff's both ways, of (N, D) points."""
+    z, ladj = transform(x)
+    back, ladj_back = transform.inverse(z)
+    torch.testing.assert_close(back, x, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(ladj_back, -ladj, atol=1e-8, rtol=1e-8)
+    torch.testing.assert_close(ladj[:20], jacobian_ladj(transform, x[:20], None), atol=1e-8, rtol=1e-8)
+    few = jacobian_ladj(transform.inverse, z[:20], None)
+    torch.testing.assert_close(ladj_back[:20], few, atol=1e-8, rtol=1e-8)
 
 
 def as_flow(density: Density) -> Flow:

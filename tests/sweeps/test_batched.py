@@ -104,19 +104,24 @@ def test_an_adversary_too_is_the_one_that_it_would_be_alone(tmp_path):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
 
 
-def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, monkeypatch):
-    together(tmp_path / "whole", *MEMBERS)
+def interrupted(folder, monkeypatch):
+    """Train the members, and press Ctrl-C at step 17."""
     step = batched.step
 
-    def interrupted(joined, *rest):
+    def struck(joined, *rest):
         if joined.runs[0].step == 17:
             raise KeyboardInterrupt
         return step(joined, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batched, "step", interrupted)
+        patch.setattr(batched, "step", struck)
         with pytest.raises(KeyboardInterrupt):
-            together(tmp_path / "cut", *MEMBERS)
+            together(folder, *MEMBERS)
+
+
+def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, monkeypatch):
+    together(tmp_path / "whole", *MEMBERS)
+    interrupted(tmp_path / "cut", monkeypatch)
     assert json.loads((tmp_path / "cut/1/run.json").read_text())["status"] == "interrupted"
     together(tmp_path / "cut", *MEMBERS)
     for number in range(3):
@@ -217,17 +222,7 @@ def test_the_session_of_one_that_diverges_has_no_end(tmp_path):
 
 
 def test_one_whose_table_is_damaged_leaves_the_others_alone(tmp_path, monkeypatch):
-    step = batched.step
-
-    def interrupted(joined, *rest):
-        if joined.runs[0].step == 17:
-            raise KeyboardInterrupt
-        return step(joined, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(batched, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            together(tmp_path, *MEMBERS)
+    interrupted(tmp_path, monkeypatch)
     (tmp_path / "1/metrics.csv").write_text("step,nll\nten,0.5\n")
     first, error, last = together(tmp_path, *MEMBERS)
     assert (first, last) == (None, None)
