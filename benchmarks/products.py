@@ -84,7 +84,7 @@ def _measure(name: str) -> dict[str, float]:
     }
     if not convolve(eager.run.nets):
         compiled = _start(name)
-        compiled.run.compile()
+        compiled.run.fuse(compiled=True, captured=False)
         work["step, compiled"] = partial(compiled.trainer.take_turn, compiled.run)
     for do in work.values():
         do()  # which may compile

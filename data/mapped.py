@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from data.moving import moved
 from data.npy import Npy
 from data.shuffle import shuffled
 from flows.core import Batch
@@ -83,7 +84,7 @@ class Mapped:
         return self._batch(rows)
 
     def _batch(self, rows: Tensor) -> Batch:
-        rows = rows.to(self.device)
+        rows = moved(rows, self.device)
         if self.features == len(self.columns):
             return Batch(rows)
         return Batch(rows[:, : self.features].contiguous(), rows[:, self.features :].contiguous())

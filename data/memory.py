@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from data.moving import moved
 from flows.core import Batch
 
 
@@ -56,7 +57,7 @@ class InMemory:
         """
         size = min(batch_size, len(self))
         permutation = torch.randperm(len(self), generator=generator, device=generator.device)
-        permutation = permutation[taken * size : len(self) // size * size].to(self.x.device)
+        permutation = moved(permutation[taken * size : len(self) // size * size], self.x.device)
         return iter(permutation.split(size) if len(permutation) else ())
 
     def take(self, index: Tensor | slice) -> Batch:

@@ -444,7 +444,7 @@ FAULTS = {
     ),
     "compiling left out of a budget in seconds": Fault(
         "flows/training/session.py",
-        "self.run.compile()  # so that the rehearsal",
+        "self.fuse()  # so that the rehearsal",
         "pass  # so that the rehearsal",
         "tests/training/test_compiling.py::test_a_budget_in_seconds_holds_the_compiling",
     ),

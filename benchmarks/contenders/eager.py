@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from benchmarks.contenders.architecture import LR, Architecture
 from benchmarks.contenders.contender import Contender, Work
+from benchmarks.contenders.device import DEVICE, wait
+
+torch.set_default_device(DEVICE)  # before any peer builds its flow
 
 
 class Parts(NamedTuple):
@@ -29,7 +32,7 @@ def contender(parts: Parts, architecture: Architecture, mode: str) -> Contender:
     if mode == "compiled":
         loss, log_prob, sample = (torch.compile(f, dynamic=False) for f in functions)
     optimizer = torch.optim.Adam(flow.parameters(), LR, fused=mode != "")
-    batches = _batches(torch.from_numpy(architecture.data()), architecture.batch)
+    batches = _batches(torch.from_numpy(architecture.data()).to(DEVICE), architecture.batch)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -37,12 +40,12 @@ def contender(parts: Parts, architecture: Architecture, mode: str) -> Contender:
         optimizer.step()
 
     count = sum(p.numel() for p in flow.parameters())
-    return Contender(count, step, scoring(log_prob), lambda n: _quiet(sample, n))
+    return Contender(count, step, scoring(log_prob), lambda n: _quiet(sample, n), wait)
 
 
 def scoring(log_prob: Callable[[Tensor], object]) -> Callable[[np.ndarray], Work]:
     """The work of scoring, without gradients."""
-    return lambda x: _quiet(log_prob, torch.from_numpy(x))
+    return lambda x: _quiet(log_prob, torch.from_numpy(x).to(DEVICE))
 
 
 def _quiet(function: Callable[..., object], argument: object) -> Work:
@@ -56,5 +59,5 @@ def _quiet(function: Callable[..., object], argument: object) -> Work:
 def _batches(data: Tensor, size: int) -> Iterator[Tensor]:
     size = min(size, len(data))
     while True:
-        for places in torch.randperm(len(data))[: len(data) // size * size].split(size):
+        for places in torch.randperm(len(data), device=data.device)[: len(data) // size * size].split(size):
             yield data[places]

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.contenders.architecture import LR, Architecture
 from benchmarks.contenders.contender import MEMBERS, Contender
+from benchmarks.contenders.device import DEVICE, wait
 from data.memory import InMemory
 from flows.core import Batch, Flow, Spec
 from flows.evaluation.blocks import log_prob, samples
@@ -22,6 +23,7 @@ from flows.training.runtime import Runtime
 from flows.training.trainer import Trainer
 
 LOG_EVERY = 100
+ON_GPU = DEVICE.type == "cuda"
 
 
 class Points:
@@ -47,8 +49,8 @@ def build(architecture: Architecture, mode: str) -> Contender:
         turn = _together(runs, compiled="compiled" in mode)
     else:
         turn = partial(trainer.take_turn, run)
-        if mode == "compiled":
-            run.compile()
+        if mode == "compiled" or ON_GPU:
+            run.fuse(mode == "compiled", captured=ON_GPU)
 
     def step() -> None:
         turn()
@@ -57,13 +59,14 @@ def build(architecture: Architecture, mode: str) -> Contender:
                 each.means()
                 each.diverged_at()
 
-    draws = torch.Generator().manual_seed(0)
+    draws = torch.Generator(DEVICE).manual_seed(0)
     return Contender(
         sum(p.numel() for p in model.parameters()),
         step,
-        lambda x: partial(log_prob, model, Batch(torch.from_numpy(x))),
+        lambda x: partial(log_prob, model, Batch(torch.from_numpy(x).to(DEVICE))),
         lambda n: partial(samples, model, n, None, draws),
-        members=members,
+        wait,
+        members,
     )
 
 
@@ -74,18 +77,20 @@ def _start(architecture: Architecture, dataset: Any, seed: int) -> tuple[Trainer
     optimizer = partial(torch.optim.AdamW, lr=LR, fused=True)
     steps = 10**6
     trainer = Trainer(Likelihood(), optimizer, architecture.batch, max_steps=steps, clip_norm=5.0, ema=0.999)
-    run = trainer.start(model, dataset, Runtime(device="cpu"), seed)
+    run = trainer.start(model, dataset, Runtime(), seed)
     run.steps = steps
     return trainer, model, run
 
 
 def _together(runs: Sequence[tuple[Trainer, Flow, Run]], compiled: bool) -> Callable[[], None]:
     """A turn of all."""
-    joined = Together([run for _, _, run in runs], compiled)
+    joined = Together([run for _, _, run in runs], compiled, captured=ON_GPU)
 
     def turn() -> None:
-        for (trainer, _, run), found in zip(runs, joined.backward(range(len(runs))), strict=True):
-            trainer.end_turn(run, *found)
+        for trainer, _, run in runs:
+            trainer.pace(run)
+        for (_, _, run), found in zip(runs, joined.backward(range(len(runs))), strict=True):
+            run.end_turn(*found)
 
     return turn
 

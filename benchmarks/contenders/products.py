@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.contenders.architecture import Architecture
 from benchmarks.contenders.contender import MEMBERS, Contender, Work
+from benchmarks.contenders.device import DEVICE, recorded, wait
 
 
 def build(architecture: Architecture, mode: str) -> Contender:
@@ -20,12 +21,13 @@ def build(architecture: Architecture, mode: str) -> Contender:
         return forward(len(x))
 
     step = _products(architecture.products, architecture.batch, backward=True, members=members)
-    return Contender(architecture.parameters, step, scored, forward, members=members)
+    return Contender(architecture.parameters, step, scored, forward, wait, members)
 
 
 def _products(shapes: list[tuple[int, int]], n: int, backward: bool, members: int = 1) -> Work:
     """Of a batch of n: forward, and if asked for the gradients of inputs and of weights."""
     torch.manual_seed(0)
+    torch.set_default_device(DEVICE)
     lead = (members,) if members > 1 else ()
     sizes = [((*lead, n, a), (*lead, a, b), (*lead, n, b)) for a, b in shapes]
     operands = [(torch.randn(x), torch.randn(w), torch.randn(y)) for x, w, y in sizes]
@@ -39,4 +41,4 @@ def _products(shapes: list[tuple[int, int]], n: int, backward: bool, members: in
                 torch.matmul(y, w.mT, out=dx)
                 torch.matmul(x.mT, y, out=dw)
 
-    return work
+    return recorded(work)

@@ -125,7 +125,8 @@ def take_steps(members: Sequence[Member], compiled: bool, bar: Bar) -> None:
     going = look_up(dict(enumerate(members)))  # at those that were stopped between a step and this
     while going:
         going = dict(enumerate(going.values()))
-        together = Together([member.run for member in going.values()], compiled)
+        captured = members[0].session.runtime.captures  # equal for all
+        together = Together([member.run for member in going.values()], compiled, captured)
         size = len(going)
         while going and (compiled or len(going) == size):
             stop_if_asked()
@@ -141,8 +142,10 @@ def _furthest(members: Iterable[Member]) -> int:
 def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member]:
     """One step of the members that go on, by their rows; those that still do."""
     for _ in range(len(together.runs[0].objective.cycle)):
-        for member, (loss, logs) in zip(going.values(), together.backward(going), strict=True):
-            member.session.trainer.end_turn(member.run, loss, logs)
+        for member in going.values():
+            member.session.trainer.pace(member.run)
+        for member, found in zip(going.values(), together.backward(going), strict=True):
+            member.run.end_turn(*found)
     return look_up(going)
 
 

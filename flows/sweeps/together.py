@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import final
 
 import torch
@@ -11,9 +12,11 @@ from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flows.core import Batch
-from flows.training.compiling import compile_step
+from flows.training.capture import side_by_side
+from flows.training.fusing import fused
 from flows.training.gradient import Gradient, State, gradient, state
 from flows.training.guard import Checked
+from flows.training.player import Tensors
 from flows.training.run import Run
 
 
@@ -28,10 +31,12 @@ class Together:
     Args:
         runs: Each with the same players of the same shapes, and the same player's turn.
         compiled: Whether that pass is compiled, once, for this number of runs.
+        captured: Whether its kernels are recorded, once, and replayed, on a GPU.
     """
 
-    def __init__(self, runs: Sequence[Run], compiled: bool = False) -> None:
+    def __init__(self, runs: Sequence[Run], compiled: bool = False, captured: bool = False) -> None:
         self.runs = runs
+        whole = captured and all(player.capturable for run in runs for player in run.players.values())
         states = [state(run.players) for run in runs]
         self.state = State(*map(_rows, zip(*states, strict=True)))._replace(scalars=_scalars(runs))
         for row, run in enumerate(runs):
@@ -41,23 +46,41 @@ class Together:
         self.gradient: dict[str, Gradient] = {}
         for name in {*first.objective.cycle}:
             each = vmap(gradient(first.objective, name, first.nets), randomness="different")
-            self.gradient[name] = compile_step(each, first.nets) if compiled else each
+            then = partial(self._descend, name) if whole else None
+            self.gradient[name] = fused(each, first.nets, compiled, captured, then)
+        for run in runs:
+            run.whole = whole
 
-    def backward(self, rows: Collection[int]) -> list[tuple[Checked, Mapping[str, Tensor]]]:
+    def backward(self, rows: Collection[int]) -> list[tuple[Checked, Tensors]]:
         """The gradients of the players of these runs whose turn it is, and what each one logs.
 
         The others are computed all the same, so that shapes stay, on what the first of these has drawn.
+        Captured, the moves along them are part of it, and the others rest from then on.
         """
         drawn = {row: self.runs[row].prepare() for row in rows}
         first = next(iter(rows))
         player = self.runs[first].player
         all_drawn = [drawn.get(row, drawn[first]) for row in range(len(self.runs))]
         batches, noises = zip(*all_drawn, strict=True)
+        if self.runs[first].whole:
+            for row in range(len(self.runs)):
+                if row not in drawn:
+                    self.runs[row].players[player].rest()
         with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
             slopes, logs = self.gradient[player](self.state, _stacked(batches), _rows(noises))
-        each = [Checked(*slope) for slope in zip(*(values.unbind() for values in slopes), strict=True)]
-        split = {name: values.unbind() for name, values in logs.items()}
-        return [(each[row], {name: values[row] for name, values in split.items()}) for row in rows]
+        found = _split(slopes, logs)
+        return [found[row] for row in rows]
+
+    def _descend(self, player: str, slopes: Checked, logs: Tensors) -> None:
+        found = zip(self.runs, _split(slopes, logs), strict=True)
+        side_by_side([partial(run.descend, player, *each) for run, each in found])
+
+
+def _split(slopes: Checked, logs: Tensors) -> list[tuple[Checked, Tensors]]:
+    """Each run's own."""
+    each = [Checked(*slope) for slope in zip(*(values.unbind() for values in slopes), strict=True)]
+    split = {name: values.unbind() for name, values in logs.items()}
+    return [(slope, {name: values[row] for name, values in split.items()}) for row, slope in enumerate(each)]
 
 
 def _rows(each: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
     Raises: UserError at that call if it can't be.
     """
     print("compiling a step, once: takes up to a minute", file=sys.stderr, flush=True)
-    compiled = torch.compile(function, fullgraph=True, options=_options(nets))
+    compiled = torch.compile(_apart(function), fullgraph=True, dynamic=False, options=_options(nets))
 
     @wraps(function)
     def call(*given: Any) -> Any:
@@ -57,6 +58,18 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
             ) from error
 
     return call
+
+
+def _apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same with a code object of its own.
+
+    To that torch ties what it compiles, and with tensors' guards alone it would take one run's for another's.
+    """
+
+    def call(*given: Any) -> Any:
+        return function(*given)
+
+    return FunctionType(call.__code__.replace(), globals(), closure=call.__closure__)
 
 
 def _options(nets: Mapping[str, nn.Module]) -> dict[str, Any]:

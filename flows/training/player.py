@@ -49,6 +49,12 @@ class Player:
         self.average = self.weights.detach().clone()
         self.optimizer = optimizer([self.weights])
         self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
+        self.capturable = self.weights.is_cuda and all("capturable" in g for g in self.optimizer.param_groups)
+        self.share: float | Tensor = 0.0  # of the new weights in the average
+        if self.capturable:  # what changes from step to step is then read from the device
+            self.share = self.weights.new_zeros(())
+            for group in self.optimizer.param_groups:
+                group |= {"capturable": True, "lr": self.weights.new_zeros(())}
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
         self.longest = self.weights.new_tensor(torch.inf if clip_norm is None else clip_norm)
@@ -61,27 +67,36 @@ class Player:
         loss.backward()
         return checked(self.gradient, loss, self.sound, self.longest)
 
-    def descend(self, slope: Checked, rate: float = 1.0) -> None:
-        """Let the optimizer move along a gradient, at `rate` times its learning rate.
+    def pace(self, rate: float) -> None:
+        """Set the numbers of the next step: `rate` times the learning rate, and its share in the average."""
+        for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = _set(group["lr"], base * rate)
+        if self.ema is not None:
+            decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
+            self.share = _set(self.share, 1 - decay)
+
+    def rest(self) -> None:
+        """From now on, steps that are taken with others' leave all as it is."""
+        self.sound.fill_(False)
+        self.share = _set(self.share, 0.0)
+
+    def descend(self, slope: Checked) -> None:
+        """Let the optimizer move along a gradient.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
-        `good` counts no further. Nothing here waits for the device.
+        `good` counts no further. Nothing here waits for the device, and all of it can be captured there.
         """
         weights = self.weights.detach()
         before = weights.clone()
-        for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = base * rate
         self.weights.grad = slope.gradient
         self.optimizer.step()
         good = slope.good & (torch.linalg.vector_norm(weights) < torch.inf)
         weights.copy_(torch.where(good, weights, before))  # momentum moves them even without a gradient
         if self.ema is not None:
-            decay = min(self.ema, (1 + self.steps) / (10 + self.steps))  # early weights are soon forgotten
-            self.average.lerp_(weights, 1 - decay)
+            self.average.lerp_(weights, self.share)
         self.grad_norm = slope.norm
         self.sound.copy_(good)
         self.good += good
-        self.steps += 1
 
     def diverged_at(self) -> int | None:
         """The first bad step, counted from 0, or None; waits for the device."""
@@ -134,6 +149,10 @@ class Player:
         weights.copy_(self.weights.detach())
         self.weights.data, self.sound = weights, sound.copy_(self.sound)
         _bind(list(trained(self.net).values()), self.weights.data, self.gradient)
+
+
+def _set(old: float | Tensor, new: float) -> float | Tensor:
+    return old.fill_(new) if isinstance(old, Tensor) else new
 
 
 def within(tensors: Tensors, prefix: str) -> Tensors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple, final
 
 import torch
@@ -13,8 +14,9 @@ from flows.core import Batch, Spec
 from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.objectives.objective import Noise
+from flows.training.capture import Captured
 from flows.training.checkpoint import Checkpoint
-from flows.training.compiling import compile_step
+from flows.training.fusing import fused
 from flows.training.gradient import Gradient, State, gradient, state
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
@@ -65,8 +67,10 @@ class Run:
         self.seen = 0  # the last step after which all that was due has been done
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
-        self.compiled: dict[str, Gradient] = {}
-        self._tensors: State | None = None  # what compiled gradients are functions of
+        self.compiled = False
+        self.whole = False  # whether a fused gradient moves its player too
+        self.fused: dict[str, Gradient] = {}
+        self._tensors: State | None = None  # what fused gradients are functions of
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -99,16 +103,25 @@ class Run:
         """The gradient of the player whose turn it is, and what it logs."""
         if self._tensors is not None:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
-            return self.compiled[self.player](self._tensors, given, noise)
+            return self.fused[self.player](self._tensors, given, noise)
         loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
         return self.players[self.player].backward(loss), logs
 
-    def compile(self) -> None:
-        """From now on gradients come from one compiled graph a player; the first turn of each builds it."""
+    def fuse(self, compiled: bool, captured: bool) -> None:
+        """From now on gradients come from pure functions, one a player, that the first turns make faster.
+
+        Args:
+            compiled: Whether each is compiled.
+            captured: Whether its kernels are recorded and replayed, on a GPU; the move along it too, if the
+                optimizer can.
+        """
+        self.compiled = compiled
+        self.whole = captured and all(player.capturable for player in self.players.values())
         self._tensors = state(self.players)
         for name in {*self.objective.cycle}:
             each = gradient(self.objective, name, self.nets)
-            self.compiled[name] = compile_step(each, self.nets)
+            then = partial(self.descend, name) if self.whole else None
+            self.fused[name] = fused(each, self.nets, compiled, captured, then)
 
     def draw(self) -> Batch:
         """The next batch, spread over its lattice and jittered afresh each time, whatever the objective."""
@@ -121,16 +134,29 @@ class Run:
             return batch
         return batch._replace(x=dequantise(batch.x, self.spec, generator))
 
-    def tally(self, values: Mapping[str, Tensor]) -> None:
-        """Add scalars to the sums that `means` reads; nothing waits for the device."""
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+    def descend(self, player: str, slope: Checked, logs: Mapping[str, Tensor]) -> None:
+        """Move a player along its gradient, and add what it logs to sums; nothing waits for the device."""
+        self.players[player].descend(slope)
+        for name, value in logs.items():
+            if name not in self._sums:
+                self._sums[name] = torch.zeros_like(value)
+            self._sums[name].add_(value.detach())
+
+    def end_turn(self, slope: Checked, logs: Mapping[str, Tensor]) -> None:
+        """Move the player whose turn it is, unless its gradient has, and count."""
+        if not self.whole:
+            self.descend(self.player, slope, logs)
+        for name in logs:
             self._counts[name] = self._counts.get(name, 0) + 1
+        self.players[self.player].steps += 1
+        self.turn += 1
 
     def means(self) -> dict[str, float]:
-        """Means of what was tallied since the last call."""
-        means = {name: total.item() / self._counts[name] for name, total in self._sums.items()}
-        self._sums, self._counts = {}, {}
+        """Means of what was logged since the last call."""
+        means = {name: self._sums[name].item() / count for name, count in self._counts.items()}
+        for total in self._sums.values():
+            total.zero_()
+        self._counts = {}
         return means
 
     def diverged_at(self) -> int | None:
@@ -148,7 +174,7 @@ class Run:
     def state(self) -> Checkpoint:
         """All there is to save."""
         own = {f"stream.{name}": value for name, value in self.stream.state().items()}
-        own |= {f"sums.{name}": value.clone() for name, value in self._sums.items()}
+        own |= {f"sums.{name}": self._sums[name].clone() for name in self._counts}
         own |= {f"grad_norm.{name}": player.grad_norm.clone() for name, player in self.players.items()}
         own["generator"] = self.generator.get_state()
         if self.drops:
@@ -184,6 +210,9 @@ class Run:
         self.best = Best(math.inf if best["score"] is None else best["score"], best["step"], best["misses"])
         self._sums = {name: value.to(self.generator.device) for name, value in within(own, "sums.").items()}
         self._counts = dict(facts["counts"])
+        for each in self.fused.values():
+            if isinstance(each, Captured):
+                each.forget()  # where tensors lay
 
 
 def _process_generator(device: torch.device) -> torch.Generator:

@@ -26,6 +26,8 @@ class Runtime:
         threads: CPU threads of one operation; small nets are fastest with one. null for torch's choice.
         compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
             known of convolutions; a batch's, and within a budget in seconds, only by True.
+        capture: On a GPU: whether a step's gradient is recorded once as one graph, which the host then
+            starts by one call; only a model that looks at tensors' values can't have that.
 
     Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """
@@ -36,6 +38,7 @@ class Runtime:
         dtype: Literal["float32", "float64"] = "float32",
         threads: Threads | None = 1,
         compile: Literal["auto"] | bool = "auto",
+        capture: bool = True,
     ) -> None:
         found = torch.cuda.is_available()
         if device == "cuda" and not found:
@@ -44,6 +47,7 @@ class Runtime:
         self.dtype: torch.dtype = getattr(torch, dtype)
         self.threads = threads
         self.compile = compile
+        self.captures = capture and self.device.type == "cuda"
         if compile is True and not has_compiler(self.device):
             raise UserError("runtime.compile=true: no C++ compiler (g++) is found; install one, or use auto")
 

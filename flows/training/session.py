@@ -32,10 +32,8 @@ def carry_out(session: Session) -> Outcome:
     """
     with session.opened():
         if not session.done:
-            compiled = session.compiles
-            with session.training(compiled):
-                if compiled and not session.run.compiled:
-                    session.run.compile()
+            with session.training(session.compiles):
+                session.fuse()
                 with told_when_stopped(session.run):
                     session.trainer.fit(session.run, session.validation, session.monitor)
         return session.outcome()
@@ -173,6 +171,12 @@ class Session:
         timed = self.trainer.max_seconds is not None
         return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
 
+    def fuse(self) -> None:
+        """Have the run's first turns make the later ones faster, where that pays; once."""
+        compiled, captured = self.compiles, self.runtime.captures
+        if (compiled or captured) and not self.run.fused:
+            self.run.fuse(compiled, captured)
+
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
         best = checkpoint.find(self.folder.checkpoints / "best")
@@ -213,8 +217,8 @@ class Session:
                 raise UserError(
                     f"{path}: stopped early at step {self.run.step}; a larger budget changes nothing"
                 )
-        if self.trainer.max_seconds is not None and self.compiles:
-            self.run.compile()  # so that the rehearsal builds the graphs, and its seconds count
+        if self.trainer.max_seconds is not None:
+            self.fuse()  # so that the rehearsal builds the graphs, and its seconds count
         steps = self.trainer.budget(self.run, self.validation)
         if steps < (noted or 0):
             raise UserError(

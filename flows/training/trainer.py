@@ -17,7 +17,6 @@ from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.guard import Checked
 from flows.training.jitter import Jitter
 from flows.training.monitor import Monitor
 from flows.training.player import Player, fill
@@ -200,13 +199,12 @@ class Trainer:
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
         batch, noise = run.prepare()
-        self.end_turn(run, *run.backward(batch, noise))
+        self.pace(run)
+        run.end_turn(*run.backward(batch, noise))
 
-    def end_turn(self, run: Run, slope: Checked, logs: Mapping[str, Tensor]) -> None:
-        """Move the player along its gradient, and count."""
-        run.players[run.player].descend(slope, self.schedule(run.step, run.steps))
-        run.tally(logs)
-        run.turn += 1
+    def pace(self, run: Run) -> None:
+        """Set the numbers of the turn to come."""
+        run.players[run.player].pace(self.schedule(run.step, run.steps))
 
     def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
         """Between two steps, log, validate, draw and save what is due.

@@ -88,7 +88,7 @@ def test_row_01_killed_after_its_last_step_it_is_finished_all_the_same(tmp_path,
 @pytest.mark.slow
 def test_row_01_killed_at_any_turn_of_the_critic_it_ends_bit_equal(turn, tmp_path, whole):
     """Three turns of the critic, one of the flow; both players in one checkpoint."""
-    tricks = [dead_at("flows.training.trainer:Trainer.end_turn", 4 * turn + turn % 4)]
+    tricks = [dead_at("flows.training.run:Run.end_turn", 4 * turn + turn % 4)]
     assert live(*KINDS["wgan_gp"], "run_dir=run", cwd=tmp_path, tricks=tricks).status == 9
     assert live(*KINDS["wgan_gp"], "run_dir=run", cwd=tmp_path).status == 0
     assert differences(tmp_path / "run", whole("wgan_gp")) == []

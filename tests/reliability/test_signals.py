@@ -15,7 +15,7 @@ from flows.signals import Stopped, heeded, stop_if_asked
 from flows.training import checkpoint
 
 PHASES = {
-    "training": ("flows.training.trainer:Trainer.end_turn", 11),
+    "training": ("flows.training.run:Run.end_turn", 11),
     "validation": ("flows.training.validation:Validation.__call__", 2),
     "within validation": ("flows.training.run:Run.spread", 14),
     "saving": ("flows.training.checkpoint:write_through", 10),

@@ -97,8 +97,10 @@ def alone(members: list[tuple[Trainer, Run]], turns: int) -> None:
 def together(members: list[tuple[Trainer, Run]], turns: int) -> None:
     joined = Together([run for _, run in members])
     for _ in range(turns):
-        for (trainer, run), found in zip(members, joined.backward(range(len(members))), strict=True):
-            trainer.end_turn(run, *found)
+        for trainer, run in members:
+            trainer.pace(run)
+        for (_, run), found in zip(members, joined.backward(range(len(members))), strict=True):
+            run.end_turn(*found)
 
 
 def agree(ours: Run, theirs: Run, rtol: float) -> None:

@@ -31,16 +31,17 @@ def main(backend: str, *kinds: str) -> None:
 
     for kind in kinds:
         eager, compiled, batch = ([start(seed) for seed in range(2)] for _ in range(3))
-        compiled[0][1].compile()
+        compiled[0][1].fuse(compiled=True, captured=False)
         for trainer, run in (*eager, *compiled):
             for _ in range(6):
                 trainer.take_turn(run)
         together = Together([run for _, run in batch], compiled=True)
         for turn in range(6):
             rows = range(2) if turn < 3 else [1]  # the first ends, and keeps its row
+            for row in rows:
+                batch[row][0].pace(batch[row][1])
             for row, found in zip(rows, together.backward(rows), strict=True):
-                trainer, run = batch[row]
-                trainer.end_turn(run, *found)
+                batch[row][1].end_turn(*found)
         same(compiled[0][1], eager[0][1])
         same(batch[1][1], eager[1][1])
         assert batch[0][1].turn == 3

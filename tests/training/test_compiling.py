@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,10 +71,21 @@ def test_what_cannot_be_compiled_is_one_line():
     assert "\n" not in str(refusal.value)
 
 
+def test_what_one_run_has_compiled_is_never_taken_for_anothers(monkeypatch):
+    """Both are given tensors of the same shapes, in one process as in a sweep's."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+
+    def scaled(factor):
+        return compiling.compile_step(lambda x: factor * x.sum(), {})
+
+    for factor in range(1, 12):  # more than torch compiles of one piece of code
+        assert scaled(factor)(torch.ones(3)) == 3 * factor
+
+
 def test_a_run_is_told_and_says_whether_it_was_compiled(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        "flows.training.run.compile_step", lambda function, nets: asked.append(nets) or function
+        "flows.training.fusing.compile_step", lambda function, nets: asked.append(nets) or function
     )
     for answer in ("false", "true"):
         keys = ("experiment=debug", "logger=csv", "logger.describe=false", f"runtime.compile={answer}")
@@ -110,7 +122,7 @@ def test_a_budget_in_seconds_holds_the_compiling(tmp_path, monkeypatch):
             return session.run.steps
 
     monkeypatch.setattr("flows.training.trainer.time", SimpleNamespace(perf_counter=look))
-    monkeypatch.setattr("flows.training.run.compile_step", compile_step)
+    monkeypatch.setattr("flows.training.fusing.compile_step", compile_step)
     monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
     assert 1 < steps(20, "true") < steps(20, "false") / 3
     with pytest.raises(UserError, match=r"trainer\.max_seconds=10: compiling alone took longer"):

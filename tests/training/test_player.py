@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from flows.errors import UserError
+from flows.training.guard import Checked
 from flows.training.player import Player, fill
 
 
@@ -20,6 +21,12 @@ def net(seed: int = 0) -> nn.Sequential:
 def loss(module: nn.Module, scale: float = 1.0) -> torch.Tensor:
     x = torch.linspace(-1, 1, 30).reshape(10, 3)
     return scale * (module(x).squeeze(-1) - x.sum(-1)).square().mean()
+
+
+def move(player: Player, slope: Checked, rate: float = 1.0) -> None:
+    player.pace(rate)
+    player.descend(slope)
+    player.steps += 1
 
 
 OPTIMIZERS = {
@@ -34,7 +41,7 @@ def test_same_path_as_an_ordinary_loop(name):
     player, plain = Player(net(), OPTIMIZERS[name], clip_norm=0.5), net()
     optimizer = OPTIMIZERS[name](plain.parameters())
     for _ in range(10):
-        player.descend(player.backward(loss(player.net)))
+        move(player, player.backward(loss(player.net)))
         optimizer.zero_grad()
         loss(plain).backward()
         norm = nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
@@ -49,7 +56,7 @@ def test_clipping_bounds_the_step():
     for clip, expected in ((1e-3, 1e-3), (None, None)):
         player = Player(net(), partial(torch.optim.SGD, lr=1.0), clip_norm=clip)
         before = player.weights.detach().clone()
-        player.descend(player.backward(loss(player.net, 100.0)))
+        move(player, player.backward(loss(player.net, 100.0)))
         moved = (player.weights.detach() - before).norm()
         target = player.grad_norm if expected is None else torch.tensor(expected)
         torch.testing.assert_close(moved, target, rtol=1e-3, atol=1e-6)
@@ -60,7 +67,7 @@ def test_the_average_follows_the_weights_and_is_what_averaged_shows():
     player = Player(net(), partial(torch.optim.SGD, lr=0.1), ema=0.9)
     expected = player.weights.detach().clone()
     for step in range(20):
-        player.descend(player.backward(loss(player.net)))
+        move(player, player.backward(loss(player.net)))
         expected.lerp_(player.weights.detach(), 1 - min(0.9, (1 + step) / (10 + step)))
     live = loss(player.net)
     with player.averaged():
@@ -73,11 +80,11 @@ def test_the_average_follows_the_weights_and_is_what_averaged_shows():
 def test_a_bad_step_never_reaches_the_weights(bad):
     player = Player(net(), OPTIMIZERS["adamw"], clip_norm=1.0, ema=0.9)
     for _ in range(3):
-        player.descend(player.backward(loss(player.net)))
+        move(player, player.backward(loss(player.net)))
     assert player.diverged_at() is None
     weights, average = player.weights.detach().clone(), player.average.clone()
-    player.descend(player.backward(loss(player.net, bad)))
-    player.descend(player.backward(loss(player.net)))
+    move(player, player.backward(loss(player.net, bad)))
+    move(player, player.backward(loss(player.net)))
     for step in (3, 4):
         average.lerp_(weights, 1 - (1 + step) / (10 + step))
     assert player.diverged_at() == 3
@@ -88,7 +95,7 @@ def test_a_bad_step_never_reaches_the_weights(bad):
 def test_a_step_too_long_for_the_weights_is_undone():
     player = Player(net(), partial(torch.optim.SGD, lr=1e38))
     before = player.weights.detach().clone()
-    player.descend(player.backward(loss(player.net, 1e3)))
+    move(player, player.backward(loss(player.net, 1e3)))
     assert player.diverged_at() == 0
     assert torch.equal(player.weights.detach(), before)
 
@@ -105,7 +112,7 @@ def test_a_bad_gradient_of_a_finite_loss_is_caught():
 
     player = Player(net(), OPTIMIZERS["sgd"])
     before = player.weights.detach().clone()
-    player.descend(player.backward(Spike.apply(loss(player.net))))
+    move(player, player.backward(Spike.apply(loss(player.net))))
     assert player.diverged_at() == 0
     assert torch.equal(player.weights.detach(), before)
 
@@ -114,11 +121,11 @@ def test_a_bad_gradient_of_a_finite_loss_is_caught():
 def test_restored_it_goes_the_same_way(name):
     first, second = (Player(net(seed), OPTIMIZERS[name], 1.0, 0.9) for seed in (0, 1))
     for _ in range(5):
-        first.descend(first.backward(loss(first.net)))
+        move(first, first.backward(loss(first.net)))
     second.restore(first.state())
     for player in (first, second):
         for _ in range(5):
-            player.descend(player.backward(loss(player.net)), rate=0.5)
+            move(player, player.backward(loss(player.net)), rate=0.5)
     a, b = first.state(), second.state()
     assert a.keys() == b.keys()
     assert all(torch.equal(a[key], b[key]) for key in a)

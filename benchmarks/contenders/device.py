@@ -1,0 +1,26 @@
+"""Where contenders compute: on a GPU if there is one."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmarks.contenders.contender import Work
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def wait(result: object) -> None:
+    """Until the device has done all that it was told."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def recorded(work: Work) -> Work:
+    """On a GPU: the same kernels, started by one call."""
+    if DEVICE.type != "cuda":
+        return work
+    work()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
