@@ -16,7 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import adversary, fields, memory, moons, points, products, race, scale, startup, steps
+import torch
+
+from benchmarks import adversary, fields, gpu, memory, moons, points, products, race, scale, startup, steps
 from benchmarks.page import BESIDES, MEASURED_WITH, page
 from flows.training.facts import commit
 
@@ -25,6 +27,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "steps": steps.measure,
     "memory": memory.measure,
     "race": race.measure,
+    "gpu": gpu.measure,
     "startup": startup.measure,
     "scale": scale.measure,
     "moons": moons.measure,
@@ -36,7 +39,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def main(names: list[str]) -> None:
-    for name in names or MEASURES:
+    for name in names or [name for name in MEASURES if name != "gpu" or torch.cuda.is_available()]:
         result = {"conditions": conditions(), "results": MEASURES[name]()}
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(json.dumps(result["results"], indent=1))
@@ -51,7 +54,7 @@ def conditions() -> dict[str, Any]:
     return {
         "date": date.today().isoformat(),
         "commit": commit(),
-        "processor": _processor(),
+        "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),

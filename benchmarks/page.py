@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.sections import (
     adversary,
     fields,
+    gpu,
     memory,
     moons,
     points,
@@ -20,6 +21,7 @@ from benchmarks.sections import (
 
 SECTIONS = {
     "steps": steps.section,
+    "gpu": gpu.section,
     "memory": memory.section,
     "race": race.section,
     "moons": moons.section,
