@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     return inner
 
 
-@shares(5, 400)
+@shares(5, 2200)
 def test_overrides(folder, monkeypatch, capsys, examples):
     def attempt(overrides):
         ran = []
@@ -91,7 +91,7 @@ TABLES = st.builds(
 SOUND = b"a,b\n" + b"".join(b"%d.5,%d\n" % (k, -k) for k in range(20))
 
 
-@shares(60, 10_000)
+@shares(60, 50_000)
 def test_csv(folder, capsys, examples):
     path = folder / "t.csv"
 
@@ -121,7 +121,7 @@ def pictures():
         yield buffer.getvalue()
 
 
-@shares(60, 10_000)
+@shares(60, 60_000)
 def test_pictures(folder, examples):
     path = folder / "picture"
 
@@ -147,7 +147,7 @@ def opened(path):
         netcdf(str(path), ["t2m"], static=[], missing="drop").source("train").take(slice(0, 2))
 
 
-@shares(30, 1500)
+@shares(30, 8000)
 def test_bytes_of_grids(folder, capsys, examples):
     numbers = itertools.count()
 
@@ -160,7 +160,7 @@ def test_bytes_of_grids(folder, capsys, examples):
     fuzz(examples, damaged(grids(folder)), attempt, folder)
 
 
-@shares(20, 600)
+@shares(20, 3000)
 def test_attributes_of_grids(folder, capsys, examples):
     content, numbers = grids(folder)[0], itertools.count()
     names = ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "valid_range"]
@@ -186,7 +186,7 @@ def test_attributes_of_grids(folder, capsys, examples):
     fuzz(examples, st.lists(one, min_size=1, max_size=3), attempt, folder)
 
 
-@shares(25, 1000)
+@shares(25, 5000)
 def test_bytes_of_checkpoints(folder, capsys, examples):
     """Each vouched for by its manifest, or none would come past it."""
     run = left.copy(folder)
@@ -208,7 +208,7 @@ def test_bytes_of_checkpoints(folder, capsys, examples):
     fuzz(examples, st.one_of(files), attempt, folder)
 
 
-@shares(30, 1500)
+@shares(30, 8000)
 def test_texts_of_runs(folder, capsys, examples):
     run = left.copy(folder)
     kept = {name: (run / name).read_bytes() for name in ("config.yaml", "run.json", "metrics.csv")}

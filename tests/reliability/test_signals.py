@@ -48,7 +48,9 @@ def test_row_03_sigterm_saves_after_a_whole_step_and_the_run_ends_bit_equal(kind
     assert differences(run, whole(kind)) == []
 
 
-@pytest.mark.parametrize("place", ["measure:log_prob", pytest.param("judge:mmd", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "place", ["measure:log_prob", pytest.param("judge:discrepancies", marks=pytest.mark.slow)]
+)
 def test_row_03_sigterm_in_evaluation_leaves_no_half_report(place, tmp_path, whole):
     shutil.copytree(whole(), tmp_path / "run")
     tricks = [told_at(f"flows.evaluation.{place}", 1, SIGTERM)]
