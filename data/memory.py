@@ -36,14 +36,17 @@ class InMemory:
             raise ValueError(f"x has {len(x)} examples, but context has {len(context)}")
         self.x = x
         self.context = context
+        self._elsewhere: dict[tuple[torch.device, torch.dtype], InMemory] = {}
 
     def __len__(self) -> int:
         return len(self.x)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> InMemory:
-        """The same examples on another device, or in another precision."""
-        context = None if self.context is None else self.context.to(device, dtype)
-        return InMemory(self.x.to(device, dtype), context)
+        """The same examples on another device, or in another precision; the runs of a batch share them."""
+        if (device, dtype) not in self._elsewhere:
+            context = None if self.context is None else self.context.to(device, dtype)
+            self._elsewhere[device, dtype] = InMemory(self.x.to(device, dtype), context)
+        return self._elsewhere[device, dtype]
 
     def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
         """Index blocks of one shuffled epoch; the remainder waits for another epoch.

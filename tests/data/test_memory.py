@@ -70,6 +70,7 @@ def test_to_converts_both_and_leaves_the_original(source):
     assert moved.x.dtype == moved.context.dtype == torch.float32
     assert source.x.dtype == torch.float64
     assert len(moved) == len(source) == 10
+    assert source.to(torch.device("cpu"), torch.float32) is moved  # not another copy for each run of a batch
     assert InMemory(source.x).to(torch.device("cpu"), torch.float32).context is None
 
 
