@@ -54,7 +54,7 @@ def conditions() -> dict[str, Any]:
     return {
         "date": date.today().isoformat(),
         "commit": commit(),
-        "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else _processor(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),

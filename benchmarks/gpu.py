@@ -1,7 +1,7 @@
 """Training steps on a GPU: ours plain and captured, alone and in batches, and beside the peers.
 
 `python -m benchmarks.gpu` needs a GPU, and the peers of benchmarks/requirements.txt
-with builds of torch and jax for it. Peers aren't compiled here, each of which takes minutes.
+with builds of torch and jax for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -19,7 +20,7 @@ from omegaconf import OmegaConf
 
 import train
 from benchmarks import steps
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders.device import VARIABLE
 from benchmarks.turns import medians
 from benchmarks.worker import ROOT
 from flows.sweeps.together import Together
@@ -28,6 +29,7 @@ from flows.training.trainer import Trainer
 
 ROUNDS, SHARE = 5, 0.2  # rounds; seconds of each reading
 MEMBERS = (1, 16, 64)
+NOT_HERE = ("batched", "batched, compiled")
 EXPERIMENTS = {
     "RealNVP on moons": (),
     "spline couplings on moons": ("model=spline_coupling",),
@@ -51,12 +53,9 @@ def measure() -> dict[str, Any]:
     batches = {str(members): _timer(_batch(members)) for members in MEMBERS}
     found["members"] = _milliseconds(batches)
     print(found["members"], flush=True)
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # JAX would take all memory from the others
-    steps.THREADS, steps.ROUNDS = (1,), ROUNDS
-    for name, entry in CONTENDERS.items():
-        modes = ("", "compiled") if name == "flowlab" else ("", "fused Adam")
-        CONTENDERS[name] = entry._replace(modes=tuple(mode for mode in entry.modes if mode in modes))
-    return found | {"steps": steps.measure(["step"])}
+    apart = {VARIABLE: "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # JAX would take all memory
+    with mock.patch.dict(os.environ, apart):
+        return found | {"steps": steps.measure(["step"], NOT_HERE, ROUNDS)}
 
 
 def _start(told: tuple[str, ...], seed: int, captured: bool) -> tuple[Trainer, Run]:

@@ -22,24 +22,33 @@ JOBS = [Job("step"), *(Job(work, batch) for work in ("log_prob", "sample") for b
 Key = tuple[str, Job, int]
 
 
-def measure(names: Sequence[str] = ()) -> dict[str, Any]:
-    """For each kind of flow: milliseconds by work, batch and contender, at each one's best."""
+def measure(names: Sequence[str] = (), left_out: Sequence[str] = (), rounds: int = ROUNDS) -> dict[str, Any]:
+    """For each kind of flow: milliseconds by work, batch and contender, at each one's best.
+
+    Args:
+        names: Of kinds, contenders and works; of those that aren't named, all.
+        left_out: Modes.
+        rounds: In which each is timed once.
+    """
     kinds = [kind for kind in ARCHITECTURES if kind in names] or list(ARCHITECTURES)
     chosen = [name for name in CONTENDERS if name in names] or list(CONTENDERS)
     jobs = [job for job in JOBS if job.work in names] or JOBS
-    return {kind: _kind(kind, chosen, jobs) for kind in kinds}
+    found = {}
+    for kind in kinds:
+        every = listed(ARCHITECTURES[kind])
+        entries = [(name, mode) for name, mode in every if name in chosen and mode not in left_out]
+        found[kind] = _kind(kind, entries, jobs, rounds)
+    return found
 
 
-def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any]:
+def _kind(kind: str, entries: Sequence[tuple[str, str]], jobs: Sequence[Job], rounds: int) -> dict[str, Any]:
     threads = [count for count in THREADS if count <= len(cores())]
     workers: list[Worker] = []
     timers: dict[Key, Callable[[], float]] = {}
     refused: dict[str, str] = {}
     try:
         for count in threads:
-            for name, mode in listed(ARCHITECTURES[kind]):
-                if name not in names:
-                    continue
+            for name, mode in entries:
                 workers.append(Worker(name, mode, kind, count))  # once the last one has nothing to do
                 called = label(name, mode)
                 for job in jobs:
@@ -48,7 +57,7 @@ def _kind(kind: str, names: Sequence[str], jobs: Sequence[Job]) -> dict[str, Any
                     if _works(workers[-1], job, called, refused):
                         timers[called, job, count] = partial(workers[-1].seconds, job)
         by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side
-        found = medians(dict(by_job), ROUNDS)
+        found = medians(dict(by_job), rounds)
     finally:
         for worker in workers:
             worker.dismiss()

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from data.moving import moved
+from data.moving import move
 from flows.core import Batch
 
 MANY = 2**32  # numbers that a fresh example is one of: more seeds the CPU's generator doesn't tell apart
@@ -61,8 +61,8 @@ class Drawn:
         """The examples of these numbers."""
         numbers = range(self.n)[index] if isinstance(index, slice) else index.tolist()
         batch = self.draw([self._generator(number) for number in numbers])
-        context = None if batch.context is None else moved(batch.context, self.device, self.dtype)
-        return Batch(moved(batch.x, self.device, self.dtype), context)
+        context = None if batch.context is None else move(batch.context, self.device, self.dtype)
+        return Batch(move(batch.x, self.device, self.dtype), context)
 
     def _generator(self, number: int) -> torch.Generator:
         # a multiple that is odd, so that neighbouring seeds share no example

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from data.moving import moved
+from data.moving import move
 from data.npy import Npy
 from data.shuffle import shuffled
 from flows.core import Batch
@@ -84,7 +84,7 @@ class Mapped:
         return self._batch(rows)
 
     def _batch(self, rows: Tensor) -> Batch:
-        rows = moved(rows, self.device)
+        rows = move(rows, self.device)
         if self.features == len(self.columns):
             return Batch(rows)
         return Batch(rows[:, : self.features].contiguous(), rows[:, self.features :].contiguous())

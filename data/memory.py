@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import final
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
-from data.moving import moved
+from data.moving import move
 from flows.core import Batch
+
+Place = tuple[torch.device, torch.dtype]
 
 
 @final
@@ -36,17 +39,18 @@ class InMemory:
             raise ValueError(f"x has {len(x)} examples, but context has {len(context)}")
         self.x = x
         self.context = context
-        self._elsewhere: dict[tuple[torch.device, torch.dtype], InMemory] = {}
+        self._elsewhere: WeakValueDictionary[Place, InMemory] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self.x)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> InMemory:
         """The same examples on another device, or in another precision; the runs of a batch share them."""
-        if (device, dtype) not in self._elsewhere:
+        moved = self._elsewhere.get((device, dtype))
+        if moved is None:
             context = None if self.context is None else self.context.to(device, dtype)
-            self._elsewhere[device, dtype] = InMemory(self.x.to(device, dtype), context)
-        return self._elsewhere[device, dtype]
+            moved = self._elsewhere[device, dtype] = InMemory(self.x.to(device, dtype), context)
+        return moved
 
     def order(self, batch_size: int, generator: torch.Generator, taken: int = 0) -> Iterator[Tensor]:
         """Index blocks of one shuffled epoch; the remainder waits for another epoch.
@@ -60,7 +64,7 @@ class InMemory:
         """
         size = min(batch_size, len(self))
         permutation = torch.randperm(len(self), generator=generator, device=generator.device)
-        permutation = moved(permutation[taken * size : len(self) // size * size], self.x.device)
+        permutation = move(permutation[taken * size : len(self) // size * size], self.x.device)
         return iter(permutation.split(size) if len(permutation) else ())
 
     def take(self, index: Tensor | slice) -> Batch:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data.cases import Cases
-from data.moving import moved
+from data.moving import move
 from data.shuffle import shuffled
 from flows.core import Batch
 
@@ -71,7 +71,7 @@ class OnDisk:
             x[inside] = found.x[wanted].to(self.dtype)
             if found.context is not None:
                 context[inside] = found.context[wanted].to(self.dtype)
-        return Batch(moved(x, self.device), moved(context, self.device) if given else None)
+        return Batch(move(x, self.device), move(context, self.device) if given else None)
 
     def _run(self, run: int) -> Batch:
         """All examples of one run."""

@@ -51,11 +51,15 @@ class Points:
         self._context = context
         self._classes = classes
         self._places = dealt(len(x), val, test, seed)
+        self._sources: dict[Part, InMemory] = {}
 
     def source(self, part: Part) -> InMemory:
         """Examples (N, D) in float64, with their contexts if there are any."""
-        places = self._places[part]
-        return InMemory(self._x[places], None if self._context is None else self._context[places])
+        if part not in self._sources:
+            places = self._places[part]
+            context = None if self._context is None else self._context[places]
+            self._sources[part] = InMemory(self._x[places], context)
+        return self._sources[part]
 
     def classes(self, part: Part) -> Tensor | None:
         """Each example's class (N,), or None."""

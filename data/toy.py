@@ -66,11 +66,14 @@ class Toy:
         self._labels = labels
         self._draw = draw or self._from_truth
         self._drawn: dict[Part, tuple[Tensor, Tensor]] = {}
+        self._sources: dict[Part, InMemory] = {}
 
     def source(self, part: Part) -> InMemory:
         """Points (N, 2) in float64, with the component (N, K) as context if labels were asked for."""
-        x, component = self._points(part)
-        return InMemory(x, self._one_hot(component) if self._labels else None)
+        if part not in self._sources:
+            x, component = self._points(part)
+            self._sources[part] = InMemory(x, self._one_hot(component) if self._labels else None)
+        return self._sources[part]
 
     def classes(self, part: Part) -> Tensor | None:
         """Each point's component (N,), or None if there is but one."""

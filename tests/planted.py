@@ -478,6 +478,36 @@ FAULTS = {
         "FARTHEST = 2**40",
         "tests/reliability/test_bad_tables.py::test_row_20_integers_that_floats_cant_count_are_refused_with_row_and_number",
     ),
+    "holes in a column of floats overlooked": Fault(
+        "data/table.py",
+        "return ~np.isfinite(cells.to_numpy(dtype=np.float64, na_value=np.nan))",
+        "return np.isinf(cells.to_numpy(dtype=np.float64, na_value=np.nan))",
+        "tests/reliability/test_bad_tables.py::test_row_17_a_hole_in_parquet_is_named_with_column_row_and_count",
+    ),
+    "pictures cut short taken as they are": Fault(
+        "data/picture.py",
+        "LIMIT = 2**26",
+        "from PIL import ImageFile; ImageFile.LOAD_TRUNCATED_IMAGES = True; LIMIT = 2**26",
+        "tests/data/test_picture.py::test_cut_short_is_refused",
+    ),
+    "fill values taken for numbers": Fault(
+        "data/opening.py",
+        "cache=False, decode_timedelta=False",
+        "cache=False, mask_and_scale=False, decode_timedelta=False",
+        "tests/reliability/test_bad_grids.py::test_row_23_any_fill_value_is_a_missing_cell",
+    ),
+    "axes in any order": Fault(
+        "data/opening.py",
+        "_check_axis(axis, dataset.indexes[axis], axis == time)",
+        "pass",
+        "tests/data/test_netcdf.py::test_an_axis_out_of_order_is_named",
+    ),
+    "stretches without a bound": Fault(
+        "flows/transforms/elementwise.py",
+        "raw.tanh() * self.bound",
+        "raw.sinh()",
+        "tests/reliability/test_far_numbers.py::test_row_29_round_trip_far_from_the_data",
+    ),
     "log-determinants in half precision": Fault(
         "flows/transforms/coupling.py",
         "self.elementwise.forward(moved, self.net(kept, context).to(x.dtype))",

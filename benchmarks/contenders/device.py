@@ -1,12 +1,15 @@
-"""Where contenders compute: on a GPU if there is one."""
+"""Where contenders compute: on the CPU, unless the environment names another device."""
 
 from __future__ import annotations
+
+import os
 
 import torch
 
 from benchmarks.contenders.contender import Work
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+VARIABLE = "BENCH_DEVICE"
+DEVICE = torch.device(os.environ.get(VARIABLE, "cpu"))
 
 
 def wait(result: object) -> None:

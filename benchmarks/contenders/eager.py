@@ -13,8 +13,6 @@ from benchmarks.contenders.architecture import LR, Architecture
 from benchmarks.contenders.contender import Contender, Work
 from benchmarks.contenders.device import DEVICE, wait
 
-torch.set_default_device(DEVICE)  # before any peer builds its flow
-
 
 class Parts(NamedTuple):
     """A peer's flow with its own loss, log_prob and sample."""
@@ -25,9 +23,10 @@ class Parts(NamedTuple):
     sample: Callable[[int], object]
 
 
-def contender(parts: Parts, architecture: Architecture, mode: str) -> Contender:
+def contender(make: Callable[[Architecture], Parts], architecture: Architecture, mode: str) -> Contender:
     """Its step is loss, backward, Adam: fused in all modes but the first; in the last all is compiled."""
-    flow, *functions = parts
+    with DEVICE:
+        flow, *functions = make(architecture)
     loss, log_prob, sample = functions
     if mode == "compiled":
         loss, log_prob, sample = (torch.compile(f, dynamic=False) for f in functions)

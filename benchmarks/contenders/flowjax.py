@@ -1,4 +1,4 @@
-"""flowjax's coupling flow and its own jitted step, on the CPU."""
+"""flowjax's coupling flow and its own jitted step, where JAX finds itself: on a GPU if it has one."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _start(architecture: Architecture, dataset: Any, seed: int) -> tuple[Trainer
     optimizer = partial(torch.optim.AdamW, lr=LR, fused=True)
     steps = 10**6
     trainer = Trainer(Likelihood(), optimizer, architecture.batch, max_steps=steps, clip_norm=5.0, ema=0.999)
-    run = trainer.start(model, dataset, Runtime(), seed)
+    run = trainer.start(model, dataset, Runtime(DEVICE.type), seed)
     run.steps = steps
     return trainer, model, run
 

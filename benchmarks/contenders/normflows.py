@@ -13,7 +13,7 @@ from benchmarks.contenders.eager import Parts, contender
 
 
 def build(architecture: Architecture, mode: str) -> Contender:
-    return contender(parts(architecture), architecture, mode)
+    return contender(parts, architecture, mode)
 
 
 def parts(architecture: Architecture) -> Parts:

@@ -27,10 +27,9 @@ def build(architecture: Architecture, mode: str) -> Contender:
 def _products(shapes: list[tuple[int, int]], n: int, backward: bool, members: int = 1) -> Work:
     """Of a batch of n: forward, and if asked for the gradients of inputs and of weights."""
     torch.manual_seed(0)
-    torch.set_default_device(DEVICE)
     lead = (members,) if members > 1 else ()
     sizes = [((*lead, n, a), (*lead, a, b), (*lead, n, b)) for a, b in shapes]
-    operands = [(torch.randn(x), torch.randn(w), torch.randn(y)) for x, w, y in sizes]
+    operands = [tuple(torch.randn(shape, device=DEVICE) for shape in each) for each in sizes]
     gradients = [(torch.empty_like(x), torch.empty_like(w)) for x, w, _ in operands]
 
     @torch.no_grad()

@@ -36,7 +36,7 @@ class Together:
 
     def __init__(self, runs: Sequence[Run], compiled: bool = False, captured: bool = False) -> None:
         self.runs = runs
-        whole = captured and all(player.capturable for run in runs for player in run.players.values())
+        moves = captured and all(player.capturable for run in runs for player in run.players.values())
         states = [state(run.players) for run in runs]
         self.state = State(*map(_rows, zip(*states, strict=True)))._replace(scalars=_scalars(runs))
         for row, run in enumerate(runs):
@@ -46,23 +46,24 @@ class Together:
         self.gradient: dict[str, Gradient] = {}
         for name in {*first.objective.cycle}:
             each = vmap(gradient(first.objective, name, first.nets), randomness="different")
-            then = partial(self._descend, name) if whole else None
+            then = partial(self._descend, name) if moves else None
             self.gradient[name] = fused(each, first.nets, compiled, captured, then)
         for run in runs:
-            run.whole = whole
+            run.moves = moves
 
     def backward(self, rows: Collection[int]) -> list[tuple[Checked, Tensors]]:
         """The gradients of the players of these runs whose turn it is, and what each one logs.
 
         The others are computed all the same, so that shapes stay, on what the first of these has drawn.
-        Captured, the moves along them are part of it, and the others rest from then on.
+        If runs' optimizers can be captured, the moves along them are part of it (`Run.moves`), and the others
+        rest from then on.
         """
         drawn = {row: self.runs[row].prepare() for row in rows}
         first = next(iter(rows))
         player = self.runs[first].player
         all_drawn = [drawn.get(row, drawn[first]) for row in range(len(self.runs))]
         batches, noises = zip(*all_drawn, strict=True)
-        if self.runs[first].whole:
+        if self.runs[first].moves:
             for row in range(len(self.runs)):
                 if row not in drawn:
                     self.runs[row].players[player].rest()

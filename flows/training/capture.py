@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
+from typing import cast, final
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class Captured:
         """Record anew, for tensors lie elsewhere now."""
         self._calls = 0
         self._graph = torch.cuda.CUDAGraph()
+        self._inputs: list[Tensor] = []
+        self._found: Found | None = None
 
     def __call__(self, state: State, batch: Tensors, noise: Noise) -> Found:
         self._calls += 1
@@ -55,7 +58,7 @@ class Captured:
         for ours, given in zip(self._inputs, (*batch.values(), *noise.values()), strict=True):
             ours.copy_(given)
         self._graph.replay()
-        return self._found
+        return cast("Found", self._found)
 
     def _call(self, state: State, batch: Tensors, noise: Noise) -> Found:
         found = self.function(state, batch, noise)
@@ -66,11 +69,14 @@ class Captured:
     def _record(self, state: State, batch: Mapping[str, Tensor], noise: Noise) -> None:
         batch, noise = ({name: value.clone() for name, value in given.items()} for given in (batch, noise))
         self._inputs = [*batch.values(), *noise.values()]
+        gc.collect()  # graphs of what has ended, which know who knows them
+        here = torch.cuda.current_stream()
         try:
             with torch.cuda.graph(self._graph):
                 self._found = self._call(state, batch, noise)
         except RuntimeError as error:
-            reason = " ".join(str(error).split("\n\n")[0].split())
+            torch.cuda.set_stream(here)  # torch leaves it at the one that was recorded
+            reason = " ".join(str(error.__context__ or error).split("\n")[0].split())
             raise UserError(
                 f"runtime.capture: this step can't be recorded ({reason}); use runtime.capture=false"
             ) from error

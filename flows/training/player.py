@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import final
 
@@ -49,12 +49,14 @@ class Player:
         self.average = self.weights.detach().clone()
         self.optimizer = optimizer([self.weights])
         self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
-        self.capturable = self.weights.is_cuda and all("capturable" in g for g in self.optimizer.param_groups)
+        self.capturable = self.weights.is_cuda and all(map(_capturable, self.optimizer.param_groups))
         self.share: float | Tensor = 0.0  # of the new weights in the average
         if self.capturable:  # what changes from step to step is then read from the device
             self.share = self.weights.new_zeros(())
             for group in self.optimizer.param_groups:
-                group |= {"capturable": True, "lr": self.weights.new_zeros(())}
+                # in single precision, which is all that fused ones take
+                group["lr"] = torch.zeros((), device=self.weights.device)
+                group["capturable"] = True
         self.steps = 0
         self.grad_norm = self.weights.new_zeros(())
         self.longest = self.weights.new_tensor(torch.inf if clip_norm is None else clip_norm)
@@ -76,15 +78,18 @@ class Player:
             self.share = _set(self.share, 1 - decay)
 
     def rest(self) -> None:
-        """From now on, steps that are taken with others' leave all as it is."""
+        """From now on, steps that are taken with others' leave weights, average and `good` as they are.
+
+        It is for who has ended and is saved: the optimizer's slots aren't what they were.
+        """
         self.sound.fill_(False)
         self.share = _set(self.share, 0.0)
 
     def descend(self, slope: Checked) -> None:
-        """Let the optimizer move along a gradient.
+        """Let the optimizer move along a gradient, as `pace` has set it.
 
         From the first non-finite loss, gradient or weight on, weights stay as they were before it and
-        `good` counts no further. Nothing here waits for the device, and all of it can be captured there.
+        `good` counts no further. Nothing here waits for the device; if `capturable`, all can be captured.
         """
         weights = self.weights.detach()
         before = weights.clone()
@@ -149,6 +154,11 @@ class Player:
         weights.copy_(self.weights.detach())
         self.weights.data, self.sound = weights, sound.copy_(self.sound)
         _bind(list(trained(self.net).values()), self.weights.data, self.gradient)
+
+
+def _capturable(group: Mapping[str, object]) -> bool:
+    """Whether an optimizer can be captured, and reads its rate from the device; loops over tensors don't."""
+    return "capturable" in group and (group.get("foreach") is not False or bool(group.get("fused")))
 
 
 def _set(old: float | Tensor, new: float) -> float | Tensor:

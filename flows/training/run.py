@@ -68,7 +68,7 @@ class Run:
         self.steps = 0  # the budget, fixed once by the trainer
         self.best = Best()
         self.compiled = False
-        self.whole = False  # whether a fused gradient moves its player too
+        self.moves = False  # whether a fused gradient moves its player too
         self.fused: dict[str, Gradient] = {}
         self._tensors: State | None = None  # what fused gradients are functions of
         self._sums: dict[str, Tensor] = {}
@@ -100,7 +100,7 @@ class Run:
         return batch, self.objective.noise(self.player, self.nets, batch, self.generator)
 
     def backward(self, batch: Batch, noise: Noise) -> tuple[Checked, Mapping[str, Tensor]]:
-        """The gradient of the player whose turn it is, and what it logs."""
+        """The gradient of the player whose turn it is, and what it logs; it has moved already if `moves`."""
         if self._tensors is not None:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
             return self.fused[self.player](self._tensors, given, noise)
@@ -116,11 +116,11 @@ class Run:
                 optimizer can.
         """
         self.compiled = compiled
-        self.whole = captured and all(player.capturable for player in self.players.values())
+        self.moves = captured and all(player.capturable for player in self.players.values())
         self._tensors = state(self.players)
         for name in {*self.objective.cycle}:
             each = gradient(self.objective, name, self.nets)
-            then = partial(self.descend, name) if self.whole else None
+            then = partial(self.descend, name) if self.moves else None
             self.fused[name] = fused(each, self.nets, compiled, captured, then)
 
     def draw(self) -> Batch:
@@ -144,7 +144,7 @@ class Run:
 
     def end_turn(self, slope: Checked, logs: Mapping[str, Tensor]) -> None:
         """Move the player whose turn it is, unless its gradient has, and count."""
-        if not self.whole:
+        if not self.moves:
             self.descend(self.player, slope, logs)
         for name in logs:
             self._counts[name] = self._counts.get(name, 0) + 1

@@ -26,8 +26,9 @@ class Runtime:
         threads: CPU threads of one operation; small nets are fastest with one. null for torch's choice.
         compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
             known of convolutions; a batch's, and within a budget in seconds, only by True.
-        capture: On a GPU: whether a step's gradient is recorded once as one graph, which the host then
-            starts by one call; only a model that looks at tensors' values can't have that.
+        capture: On a GPU: whether a turn (gradient, clipping, optimizer, average) is recorded once as one
+            graph, which the host then starts by one call; False for models, objectives and optimizers that
+            look at tensors' values.
 
     Raises: UserError if CUDA, or compiling, is asked for and can't be had.
     """

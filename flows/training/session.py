@@ -136,6 +136,7 @@ class Session:
             members: Runs that train together, which share the seconds.
         """
         known = {"seed": self.config["seed"], "data_hash": self.data_hash, "compiled": compiled}
+        known |= {"captured": self.runtime.captures}
         known |= {**facts(self.runtime), "spec": self.dataset.spec._asdict()}
         self.folder.claim(self.config, known, self.run.step, self.run.steps)
         self._spent, self._since, self._members = 0.0, time.perf_counter(), members

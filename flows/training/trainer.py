@@ -17,6 +17,7 @@ from flows.lattice import dequantise
 from flows.objectives import Objective
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
+from flows.training.capture import WARM
 from flows.training.jitter import Jitter
 from flows.training.monitor import Monitor
 from flows.training.player import Player, fill
@@ -245,7 +246,7 @@ class Trainer:
         """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
         before = run.state()
         cycle = len(self.objective.cycle)
-        for _ in range(max(10, cycle)):
+        for _ in range(max(10, (WARM + 1) * cycle)):  # beyond what records a graph
             self.take_turn(run)
         run.means()  # waits for the device
         turns, begin = 0, time.perf_counter()

@@ -444,3 +444,17 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch, capfd, argument, says
     assert said.startswith(f"train.py: error: {says}")
     assert said.count("\n") == 1
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("name", ["moons", "xyrgb", "iris", "grf"])
+def test_runs_of_a_batch_share_their_examples(name):
+    """In one precision on one device there is one copy, for as long as anybody has it."""
+    dataset = composed.dataset(f"dataset={name}")
+    double, part = (torch.device("cpu"), torch.float64), "train" if name != "grf" else "val"
+    single = (torch.device("cpu"), torch.float32)
+    moved = dataset.source(part).to(*single)
+    assert dataset.source(part).to(*single) is moved
+    assert dataset.source(part).to(*double) is not moved
+    gone = weakref.ref(moved)
+    del moved
+    assert gone() is None

@@ -87,6 +87,7 @@ def test_what_a_run_was_made_of_is_saved(tmp_path):
     saved = record(tmp_path / "run")
     assert set(saved) == {
         *("command", "commit", "versions", "machine", "seed", "data_hash", "spec", "compiled"),
+        "captured",
         *("status", "step", "steps", "seconds"),
     }
     assert saved["versions"]["torch"] == torch.__version__
