@@ -497,7 +497,7 @@ FAULTS = {
         "tests/reliability/test_bad_grids.py::test_row_23_any_fill_value_is_a_missing_cell",
     ),
     "axes in any order": Fault(
-        "data/opening.py",
+        "data/grid.py",
         "_check_axis(axis, dataset.indexes[axis], axis == time)",
         "pass",
         "tests/data/test_netcdf.py::test_an_axis_out_of_order_is_named",
