@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import composed
 import pytest
 import small
 import torch
@@ -76,6 +77,35 @@ def test_dropout_draws_anew_at_each_replay_and_the_same_as_without():
     theirs = started(trainer, build)
     theirs.fuse(compiled=False, captured=False)
     same(ours, trained(trainer, theirs))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("model=spline_coupling",),
+        ("experiment=xyrgb_transformer", "trainer.max_seconds=null", "trainer.max_steps=1000"),
+        ("experiment=grf_likelihood", "model.width=8"),
+        ("experiment=grf_wgan", "model.width=8"),
+    ],
+    ids=["spline", "transformer", "fields", "critic"],
+)
+def test_models_as_they_come_are_captured_and_never_wait(told):
+    def train(captured: bool) -> Run:
+        session = composed.session(*told, "runtime=cuda", "run_dir=none")
+        run = session.trainer.start(session.model, session.dataset, session.runtime, 0)
+        run.steps = 1000
+        run.fuse(compiled=False, captured=captured)
+        trained(session.trainer, run, 4 * len(run.objective.cycle))
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return trained(session.trainer, run, 2 * len(run.objective.cycle))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    ours, theirs = train(True), train(False)
+    for name, player in ours.players.items():
+        torch.testing.assert_close(player.weights, theirs.players[name].weights, rtol=1e-3, atol=1e-4)
+    assert ours.means() == pytest.approx(theirs.means(), rel=1e-3)
 
 
 def test_a_batch_is_what_each_would_be_alone_and_one_that_ends_rests():
