@@ -27,7 +27,7 @@ class Cases:
             at the edges may be parts.
         patch: Side of a patch; None for whole fields.
 
-    Raises: UserError if a block or a patch is larger than a field.
+    Raises: UserError if a field has no cells, or a block or a patch is larger than a field.
 
     >>> import numpy as np
     >>> from data.steps import ArraySteps
@@ -39,6 +39,8 @@ class Cases:
     def __init__(
         self, steps: Steps, size: tuple[int, int], coarsen: int | None = None, patch: int | None = None
     ) -> None:
+        if not min(size):
+            raise UserError(f"dataset.path: fields of {size[0]} × {size[1]} cells; each side needs one at least")
         for key, side in (("coarsen", coarsen), ("patch", patch)):
             if side is not None and side > min(size):
                 raise UserError(f"dataset.{key}={side}: larger than the grid of {size[0]} × {size[1]} cells")

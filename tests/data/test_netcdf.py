@@ -400,6 +400,12 @@ def test_a_dimension_without_coordinates_is_selected_by_number(tmp_path):
         netcdf(path, ["t2m"], select={"member": 0.5})
 
 
+def test_fields_without_cells_are_refused(tmp_path):
+    path = gridded.saved(tmp_path, gridded.weather().isel(latitude=slice(0, 0)))
+    with pytest.raises(UserError, match="fields of 0 × 9 cells; each side needs one at least"):
+        netcdf(str(path), ["t2m"])
+
+
 @pytest.mark.parametrize("names", [("w0.nc",), ("w0.nc", "w1.nc")])
 def test_files_without_times_are_refused_or_add_nothing(tmp_path, names):
     weather = gridded.weather()
