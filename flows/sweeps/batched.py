@@ -101,7 +101,7 @@ def fit(members: Sequence[Member]) -> None:
     active = [member for member in members if member.goes_on]
     if not active:
         return
-    # only if asked to: batched splines gain nothing by it
+    # only if asked to: it takes a minute for each size, of which batched splines gain a quarter
     compiled = any(member.session.runtime.compile is True for member in active)
     with told_when_stopped(active[0].run), ExitStack() as trainings:
         for member in active:
