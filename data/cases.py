@@ -40,7 +40,7 @@ class Cases:
         self, steps: Steps, size: tuple[int, int], coarsen: int | None = None, patch: int | None = None
     ) -> None:
         if not min(size):
-            raise UserError(f"dataset.path: fields of {size[0]} × {size[1]} cells; each side needs one at least")
+            raise UserError(f"dataset.path: fields of {size[0]} × {size[1]} cells; each side needs one")
         for key, side in (("coarsen", coarsen), ("patch", patch)):
             if side is not None and side > min(size):
                 raise UserError(f"dataset.{key}={side}: larger than the grid of {size[0]} × {size[1]} cells")
