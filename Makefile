@@ -1,7 +1,5 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# not compiled, which halves the time: what is imported is compiled then, and most never is
-QUICKLY := --quiet --disable-pip-version-check --no-compile
 
 .PHONY: train test test-all mutants torture check bench lock help clean
 
@@ -33,21 +31,21 @@ lock: .venv-lock/.run      ## write requirements.lock anew: every package with i
 
 .venv/.run: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(QUICKLY) -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run
-	$(BIN)/python -m pip install $(QUICKLY) -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
 .venv-bench/.run: requirements.txt benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install $(QUICKLY) -r benchmarks/requirements.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
 
 .venv-lock/.run:
 	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install $(QUICKLY) uv==0.13.9
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	touch $@
 
 help:                      ## these lines
