@@ -25,6 +25,7 @@ class SlurmOptions(TypedDict, total=False):
     qos: Word | None
     constraint: Word | None
     minutes: PositiveInt
+    timeouts: NonNegativeInt
     cpus: PositiveInt | None
     gpus: NonNegativeInt | None
     memory_gb: PositiveFloat | None

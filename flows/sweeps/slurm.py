@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -23,6 +25,7 @@ from flows.sweeps.remote import RemoteJob, perform
 
 _ROOT = Path(__file__).parents[2]
 _LOOK = 0.5  # seconds between looks whether jobs are done
+_ASK = 15.0  # seconds between questions to the cluster, whose controller answers everybody
 
 
 @final
@@ -33,7 +36,8 @@ class Slurm(OutsideLauncher):
 
     Args:
         partition, account, qos, constraint: As sbatch takes them; null for the cluster's defaults.
-        minutes: Until Slurm ends a job, which the same command then carries on.
+        minutes: Until Slurm ends a job.
+        timeouts: How often a job that ran out of minutes is queued again, and carries on.
         cpus, gpus, memory_gb: Of one job; null for the cluster's defaults.
         array_parallelism: Most jobs at once.
 
@@ -57,37 +61,67 @@ class Slurm(OutsideLauncher):
         from submitit.core.utils import FailedJobError
 
         folder = Path(str(self.config.hydra.sweep.dir)).absolute() / ".submitit"
-        executor = submitit.AutoExecutor(folder / "%j", cluster="slurm")
-        executor.update_parameters(**_parameters(self.options))
+        options = dict(self.options)
+        timeouts = options.pop("timeouts")
+        executor = submitit.AutoExecutor(folder / "%j", cluster="slurm", slurm_max_num_timeout=timeouts)
+        executor.update_parameters(**_parameters(options))
         try:
             with _importable(), redirect_stderr(StringIO()), executor.batch():  # which shows the refusal too
-                handed = [executor.submit(obey, job) for job in jobs]
+                handed = [executor.submit(Obey(), job) for job in jobs]
         except FailedJobError as error:  # of sbatch, with what it said
             raise UserError(f"hydra/launcher=slurm: {_refusal(str(error))}") from error
         try:
-            while not all(each.done() for each in handed):
+            queue = Queue()
+            while not all(_returned(each) or queue.lost(each.job_id) for each in handed):
                 stop_if_asked()
                 time.sleep(_LOOK)
             return [_outcome(job, each, folder) for job, each in zip(jobs, handed, strict=True)]
         except BaseException:
             for each in handed:
-                each.cancel()
+                each.cancel(check=False)
             raise
 
 
-def obey(job: RemoteJob) -> Failure | None:
-    """Do a job of the cluster, which ends it by SIGTERM or, as submitit has it, tells it before by SIGUSR2.
+class Queue:
+    """The jobs that wait or run, as Slurm says now and then.
 
-    Raises: SystemExit once the run is saved. submitit takes that for a job without an end, so that one which
-        Slurm queues again carries on.
+    Its accounts would tell more, but not every cluster keeps them.
     """
-    queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's way, which would cut through a step
-    try:
-        return perform(job, signal.SIGUSR2)
-    except Stopped as stop:
-        if stop.sign == signal.SIGUSR2 and callable(queue_again):
-            queue_again(stop.sign, None)
-        raise SystemExit(status(stop)) from None
+
+    def __init__(self) -> None:
+        self._asked = time.monotonic()
+        self._before: set[str] | None = None  # the last answer but one: what a job returned may come late
+        self._now: set[str] | None = None
+
+    def lost(self, name: str) -> bool:
+        """Whether Slurm no longer had this job when last asked, nor the time before."""
+        if time.monotonic() - self._asked > _ASK:
+            self._asked = time.monotonic()
+            self._before, self._now = self._now, _queued()
+        return all(answer is not None and name not in answer for answer in (self._before, self._now))
+
+
+class Obey:
+    """Do a job of the cluster; called there by submitit, and once more whenever Slurm queues the job again.
+
+    Slurm ends a job by SIGTERM; before it runs out of minutes, submitit has it told by SIGUSR2.
+    """
+
+    def __call__(self, job: RemoteJob) -> Failure | None:
+        """Raises: SystemExit once the run is saved, which submitit takes for a job without an end."""
+        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's way, which would cut through a step
+        try:
+            return perform(job, signal.SIGUSR2)
+        except Stopped as stop:
+            if stop.sign == signal.SIGUSR2 and callable(queue_again):
+                queue_again(stop.sign, None)
+            raise SystemExit(status(stop)) from None
+
+    def checkpoint(self, job: RemoteJob) -> Any:
+        """What submitit hands in again: the same, since the run itself knows how far it is."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, job)
 
 
 def _parameters(options: dict[str, Any]) -> dict[str, Any]:
@@ -125,12 +159,39 @@ def _importable() -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
-def _outcome(job: RemoteJob, handed: Any, folder: Path) -> Failure | None:
-    """What a job gave back; a failure if Slurm ended it."""
-    from submitit.core.utils import UncompletedJobError
-
+def _queued() -> set[str] | None:
+    """The names of this user's jobs that wait or run; None if Slurm doesn't answer now."""
+    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
     try:
-        return handed.result()
-    except UncompletedJobError:
-        log = folder / str(handed.job_id)
-        return job.lost(f"Slurm's job {handed.job_id} ended before it was done ({handed.state}); see {log}")
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return set(said.stdout.split()) if said.returncode == 0 else None
+
+
+def _returned(handed: Any) -> bool:
+    return handed.paths.result_pickle.exists()
+
+
+def _outcome(job: RemoteJob, handed: Any, folder: Path) -> Failure | None:
+    """What a job gave back; a failure if there is nothing, or what submitit says in its stead."""
+    from submitit.core.utils import FailedJobError
+
+    said = _last_words(handed.stderr() or "")
+    if _returned(handed):
+        try:
+            return handed.result()
+        except FailedJobError as error:
+            said = _last_words(str(error))
+    log = folder / str(handed.job_id)
+    return job.lost(f"Slurm's job {handed.job_id} ended before it was done{said}; see {log}")
+
+
+def _last_words(log: str) -> str:
+    """Why a job was ended, as Slurm wrote into its log or submitit gave back; nothing if they didn't.
+
+    >>> _last_words("step 9\\nslurmstepd-a: error: *** JOB 7 ON a CANCELLED DUE TO TIME LIMIT ***\\nbye")
+    ' (JOB 7 ON a CANCELLED DUE TO TIME LIMIT)'
+    """
+    words = re.findall(r"^(?:slurmstepd\S* error|[\w.]+(?:Error|Exception)): (.+)$", log, re.MULTILINE)
+    return f" ({words[-1].strip(' *.')})" if words else ""

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from hydra.types import HydraContext
 from omegaconf import DictConfig
-from submitit.core.utils import UncompletedJobError
+from submitit import SlurmJob
+from submitit.core.utils import cloudpickle_dump
 from terminal import seen
 
 from flows.sweeps import slurm
@@ -160,7 +161,7 @@ cp "$1" "$(dirname "$0")/script"
 while [[ $1 == --* ]]; do case $1 in --output|--error) shift 2;; *) shift;; esac; done
 exec "$@"
 """,
-    "sacct": "#!/bin/bash\necho 'JobID|State'\necho '7_0|COMPLETED'\necho '7_1|COMPLETED'\n",
+    "squeue": "#!/bin/bash\n",
     "scancel": "#!/bin/bash\n",
 }
 
@@ -201,17 +202,42 @@ def test_what_sbatch_refuses_is_one_line(program, cluster, tmp_path):
     )
 
 
-def test_a_job_that_slurm_ended_has_failed(tmp_path, monkeypatch):
-    class Ended:
-        job_id, state = "7_3", "TIMEOUT"
+def test_a_job_is_lost_if_slurm_twice_did_not_have_it(monkeypatch, cluster):
+    now = 0.0
+    monkeypatch.setattr(slurm.time, "monotonic", lambda: now)
+    queue = slurm.Queue()
+    seen = []
+    for names in ("7_0 7_1", "7_0", None, "7_0", "7_0 7_1", "7_0", "7_0"):
+        text = "exit 1" if names is None else f"printf '%s\\n' {names}"
+        (cluster / "squeue").write_text(f"#!/bin/bash\n{text}\n")
+        (cluster / "squeue").chmod(0o755)
+        now += 20.0
+        seen.append((queue.lost("7_0"), queue.lost("7_1")))
+        now += 1.0
+        assert (queue.lost("7_0"), queue.lost("7_1")) == seen[-1], "asked again at once"
+    assert seen == [(False, False)] * 6 + [(False, True)]
 
-        def result(self):
-            raise UncompletedJobError
 
+ENDS = {
+    "nothing": (None, "slurmstepd-a: error: *** JOB 7 ON a CANCELLED ***\n", " (JOB 7 ON a CANCELLED)"),
+    "no log": (None, None, ""),
+    "submitit": (("error", "E\nm.UncompletedJobError: Not again.\n"), "srun: x", " (Not again)"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_job_that_was_ended_has_failed(tmp_path, monkeypatch, name):
+    returned, log, said = ENDS[name]
     monkeypatch.setattr(RemoteJob, "lost", lambda self, reason: Failure(reason))
     job = RemoteJob(3, [], DictConfig({}), HydraContext(None, None), print, [], "1.3")
-    assert slurm._outcome(job, Ended(), tmp_path) == Failure(
-        f"Slurm's job 7_3 ended before it was done (TIMEOUT); see {tmp_path}/7_3"
+    handed = SlurmJob(tmp_path / "%j", "7_3")
+    handed.paths.folder.mkdir()
+    if log is not None:
+        handed.paths.stderr.write_text(log)
+    if returned is not None:
+        cloudpickle_dump(returned, handed.paths.result_pickle)
+    assert slurm._outcome(job, handed, tmp_path) == Failure(
+        f"Slurm's job 7_3 ended before it was done{said}; see {tmp_path}/7_3"
     )
 
 
