@@ -1,5 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+UV := uv==0.13.9
 
 .PHONY: train test test-all mutants torture check bench lock help clean
 
@@ -29,23 +30,29 @@ lock: .venv-lock/.run      ## write requirements.lock anew: every package with i
 	grep -v '^torch==' requirements.txt | .venv-lock/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements.lock > /dev/null
 
+# uv installs in half of pip's time; torch comes by pip, whose settings may say which build of it to take, and so does
+# all else where only those settings lead to packages
+define install
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
+	$(1)/bin/uv pip install --quiet --python $(1)/bin/python --compile-bytecode -r $(2) \
+		|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2)
+	touch $(1)/$(3)
+endef
+
 .venv/.run: requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+	$(call install,.venv,$<,.run)
 
 .venv/.dev: requirements-dev.txt .venv/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+	$(call install,.venv,$<,.dev)
 
-.venv-bench/.run: requirements.txt benchmarks/requirements.txt
-	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
-	touch $@
+.venv-bench/.run: benchmarks/requirements.txt requirements.txt
+	$(call install,.venv-bench,$<,.run)
 
 .venv-lock/.run:
-	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	touch $@
 
 help:                      ## these lines
