@@ -51,7 +51,7 @@ endef
 	$(call install,.venv-bench,$<,.run)
 
 .venv-lock/.run:
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv-lock
+	test -x .venv-lock/bin/python || $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	touch $@
 
