@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from multiprocessing import get_context
 
@@ -40,6 +41,12 @@ def test_the_page_leaves_out_what_hasnt_been_measured():
     lines = page({}).splitlines()
     assert lines[0] == "# Benchmarks"
     assert not any(line.startswith("## ") for line in lines)
+
+
+def test_the_page_is_of_the_results():
+    files = (ROOT / "benchmarks/results").glob("*.json")
+    found = {path.stem: json.loads(path.read_text()) for path in files}
+    assert page(found) == (ROOT / "BENCHMARKS.md").read_text()
 
 
 def test_each_measurement_is_explained():

@@ -5,6 +5,7 @@ A test that passes on the faulty copy would be a test that can't fail.
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def test_what_a_fault_would_change_is_there(name):
     fault = FAULTS[name]
     text = (zoo.ROOT / fault.file).read_text()
     assert fault.right in text, f"{fault.file} no longer says {fault.right!r}"
+    if fault.file.endswith(".py"):
+        ast.parse(text.replace(fault.right, fault.wrong))  # a fault, and no file that can't be read
     assert (zoo.ROOT / fault.caught_by.partition("::")[0]).is_file()
 
 

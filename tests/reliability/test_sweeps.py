@@ -110,8 +110,8 @@ def test_row_01_a_sweep_that_is_killed_ends_bit_equal(launcher, tmp_path, undist
 
 
 @pytest.mark.slow
-def test_row_03_processes_that_are_told_to_stop_save_and_end_bit_equal(tmp_path, undisturbed):
-    longer = [*SWEEP, "trainer.max_steps=4000", *LAUNCHERS["processes"]]
+def test_row_03_processes_that_are_told_to_stop_save_and_end_bit_equal(tmp_path):
+    longer = [*SWEEP, "trainer.max_steps=4000", "trainer.validate_every=400", *LAUNCHERS["processes"]]
     process = Life(longer, tmp_path)
     until(lambda: all(step(tmp_path / "s" / job) for job in "01"))
     process.tell(SIGTERM)
@@ -121,3 +121,6 @@ def test_row_03_processes_that_are_told_to_stop_save_and_end_bit_equal(tmp_path,
         run = tmp_path / "s" / job
         assert (facts(run)["status"], facts(run)["step"]) == ("interrupted", step(run))
     assert end.err.count("saved; the same command carries on") == 2
+    assert live(*longer, cwd=tmp_path).status == 0
+    assert live(*longer, "run_dir=whole", cwd=tmp_path).status == 0
+    agree(tmp_path / "s", tmp_path / "whole")
