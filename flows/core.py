@@ -153,6 +153,16 @@ class Transform(nn.Module, ABC):
         return type(self).initialise is not Transform.initialise
 
 
+def unfitted(transform: Transform) -> Transform:
+    """A transform for the inside of one that doesn't pass `initialise` on.
+
+    Raises: ValueError if it has to be fitted to data: it never would be.
+    """
+    if transform.fitted():
+        raise ValueError(f"{type(transform).__name__} is fitted to data; put it beside, into a Compose")
+    return transform
+
+
 class Sampler(nn.Module, ABC):
     """Something that can be drawn from."""
 
@@ -329,14 +339,15 @@ class Inverse(Transform):
     """A transform turned round.
 
     Args:
-        transform: Whose inverse is to be forward; it isn't fitted to data.
+        transform: Whose inverse is to be forward.
 
     Shapes: x, z, context as the transform takes them; ladj (...).
+    Raises: ValueError if the transform is fitted to data.
     """
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
-        self.transform = transform
+        self.transform = unfitted(transform)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self.transform.inverse(x, context)

@@ -82,8 +82,10 @@ def sync_folder(folder: Path) -> None:
 def read_bounded(path: Path, most: int) -> bytes:
     """A file's bytes, no more than `most`.
 
-    Raises: OSError if it can't be read, ValueError if it is larger.
+    Raises: OSError if it can't be read, ValueError if it is larger, or something that may have no end.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("no regular file")
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:

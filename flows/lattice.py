@@ -101,7 +101,7 @@ class OnLattice(Density):
     def __init__(self, density: Density, spec: Spec) -> None:
         super().__init__()
         self.density = density
-        self.spec = spec
+        self.spec, self.shape = spec, spec.shape
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         corner = quantise(x, self.spec)

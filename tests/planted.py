@@ -342,9 +342,15 @@ FAULTS = {
     ),
     "a mixture's draws sorted by member": Fault(
         "flows/evaluation/mixture.py",
-        "[kind.argsort(stable=True).argsort()]",
-        "",
+        "kind = torch.randint(len(drawn), lead, generator=generator, device=drawn.device)",
+        "kind = (torch.arange(n) >= n // 2).long()",
         "tests/evaluation/test_mixture.py::test_draws_follow_it",
+    ),
+    "one member for all contexts": Fault(
+        "flows/evaluation/mixture.py",
+        "torch.randint(len(drawn), lead, ",
+        "torch.randint(len(drawn), (n, *(1 for _ in lead[1:])), ",
+        "tests/evaluation/test_mixture.py::test_each_context_has_a_member_of_its_own",
     ),
     "a bug ends a sweep": Fault(
         "flows/cli.py",

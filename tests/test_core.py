@@ -7,9 +7,9 @@ import torch
 import zoo
 
 from flows.config import build
-from flows.core import Batch, Compose, Flow, Spec, Transform
+from flows.core import Batch, Compose, Flow, Inverse, Spec, Transform
 from flows.errors import UserError
-from flows.transforms import Standardize
+from flows.transforms import Guided, Level, Mixing, Squeeze, Standardize, haar
 
 ALL = [*zoo.MODELS, *zoo.FIELDS]
 FLOWS = [name for name in ALL if isinstance(zoo.built(name, *zoo.example(name)), Flow)]
@@ -115,3 +115,17 @@ def test_draws_come_with_their_density_and_a_gradient(name):
     assert log_q.requires_grad
     with pytest.raises(ValueError, match="a context is needed"):
         flow.sample_and_log_prob(5)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        Inverse,
+        lambda transform: Guided(torch.nn.Identity(), transform),
+        lambda transform: Level(Squeeze(1, (2, 2)), transform),
+        lambda transform: Level(Squeeze(1, (2, 2)), Mixing(haar(1), torch.ones(1, 1).bool()), transform),
+    ],
+)
+def test_what_is_fitted_to_data_goes_into_nothing_that_does_not_fit_it(around):
+    with pytest.raises(ValueError, match="Standardize is fitted to data; put it beside"):
+        around(Standardize((2,)))

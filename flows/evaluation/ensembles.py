@@ -70,12 +70,12 @@ def judge_fields(
     places = evenly(len(test.x), room(members, spec))
     x, context = test.x[places].double(), None if test.context is None else test.context[places]
     found, mask = {"cases": float(len(x))}, there(spec)
-    found |= _scores(draw(model, context, len(x), members, generator), x, mask, generator)
+    found |= _scores(draw(model, spec, context, len(x), members, generator), x, mask, generator)
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
             stop_if_asked()
-            drawn = draw(truth, context, len(x), members + 1, generator)
+            drawn = draw(truth, spec, context, len(x), members + 1, generator)
             for key, value in _scores(drawn[:, 1:], drawn[:, 0], mask, generator).items():
                 scores[key].append(value)
         scores.pop("rank_chi2_p")  # any number alike
@@ -104,20 +104,29 @@ def room(members: int, spec: Spec) -> int:
 
 @torch.no_grad()
 def draw(
-    sampler: Sampler, context: Tensor | None, cases: int, members: int, generator: torch.Generator
+    sampler: Sampler, spec: Spec, context: Tensor | None, cases: int, members: int, generator: torch.Generator
 ) -> Tensor:
     """Members under the context of each case, float64 on the CPU (cases, members, C, H, W)."""
     device, dtype = place(sampler)
     keep_memory()
+    size = math.prod(spec.shape) if context is None else context[0].numel()
+    shares = _shares(members, max(1, LARGEST // size))
     if context is None:
-        return torch.stack([sampler.sample(members, None, generator).double().cpu() for _ in range(cases)])
-    block, most = max(1, BLOCK // (members * context[0].numel())), max(1, LARGEST // context[0].numel())
+        alone = (_members(sampler, shares, None, generator) for _ in range(cases))
+        return torch.stack([*alone])
+    blocks = context.to(dtype).split(max(1, BLOCK // (members * size)))
+    drawn = [_members(sampler, shares, some.to(device), generator).transpose(0, 1) for some in blocks]
+    return torch.cat(drawn)
+
+
+def _members(
+    sampler: Sampler, shares: list[int], context: Tensor | None, generator: torch.Generator
+) -> Tensor:
+    """Members by shares (members, *batch, C, H, W)."""
     drawn = []
-    for some in context.to(dtype).split(block):
+    for n in shares:
         stop_if_asked()
-        given = some.to(device)
-        parts = [sampler.sample(n, given, generator).double().cpu() for n in _shares(members, most)]
-        drawn.append(torch.cat(parts).transpose(0, 1))
+        drawn.append(sampler.sample(n, context, generator).double().cpu())
     return torch.cat(drawn)
 
 

@@ -44,7 +44,7 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     batch = examples(dataset, part, min(cases, room(MEMBERS, spec)), cpu)
     x = batch.x.double().cpu()
     context = None if batch.context is None else batch.context.double().cpu()
-    members = draw(model, context, len(x), MEMBERS, here)
+    members = draw(model, spec, context, len(x), MEMBERS, here)
     seen, figures = counterparts(spec), {}
     upright = partial(_upright, falls=_rows_fall(dataset, part))
     for channel, said in enumerate(seen):
@@ -58,7 +58,7 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
         )
     exact = None
     if dataset.truth is not None:
-        exact = upright(crps(draw(dataset.truth, context, len(x), MEMBERS, cpu), x).mean(0))
+        exact = upright(crps(draw(dataset.truth, spec, context, len(x), MEMBERS, cpu), x).mean(0))
     figures["crps"] = crps_panels(upright(crps(members, x).mean(0)), exact, spec.names)
     mask = there(spec)
     figures["spectra"] = spectrum_panels(filled(x, mask), filled(members, mask), spec.names)

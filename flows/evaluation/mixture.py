@@ -37,6 +37,7 @@ class Mixture(Density):
         if not members:
             raise ValueError("a mixture needs at least one density")
         self.members = nn.ModuleList(members)
+        self.shape = members[0].shape
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         each = [cast("Density", member).log_prob(x, context) for member in self.members]
@@ -46,12 +47,9 @@ class Mixture(Density):
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        device = None if generator is None else generator.device
-        kind = torch.randint(len(self.members), (n,), generator=generator, device=device)
-        counts = torch.bincount(kind, minlength=len(self.members)).tolist()
-        drawn = [
-            cast("Density", member).sample(count, context, generator)
-            for member, count in zip(self.members, counts, strict=True)
-            if count or not n
-        ]
-        return torch.cat(drawn)[kind.argsort(stable=True).argsort()]  # each to a place that is its member's
+        drawn = torch.stack(
+            [cast("Density", member).sample(n, context, generator) for member in self.members]
+        )
+        lead = drawn.shape[1 : drawn.dim() - len(self.shape)]  # each draw under each context has its own
+        kind = torch.randint(len(drawn), lead, generator=generator, device=drawn.device)
+        return drawn.take_along_dim(kind.reshape(1, *lead, *(1 for _ in self.shape)), 0)[0]

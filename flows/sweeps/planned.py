@@ -6,9 +6,11 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+
+from flows.errors import UserError
+from flows.training.written import content
 
 MOST = 10_000  # jobs: nobody waits for more, and the file may be anyone's
 
@@ -16,7 +18,7 @@ MOST = 10_000  # jobs: nobody waits for more, and the file may be anyone's
 def planned(sweep: Path) -> list[list[str]]:
     """The overrides of each job by its number, none where multirun.yaml doesn't say."""
     try:
-        hydra: Any = yaml.safe_load((sweep / "multirun.yaml").read_text())["hydra"]
+        hydra: Any = content(sweep / "multirun.yaml")["hydra"]
         if hydra["sweep"]["subdir"] != "${hydra.job.num}":
             return []
         fixed = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
@@ -28,8 +30,8 @@ def planned(sweep: Path) -> list[list[str]]:
                 choices[key] = [f"{key}={value}" for value in islice(override.sweep_string_iterator(), MOST)]
             else:
                 choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-    except (OSError, LookupError, TypeError, AttributeError, ValueError, RecursionError):
+    except (UserError, HydraException):
         return []
-    except (yaml.YAMLError, HydraException):
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         return []
     return [list(job) for job in islice(product(*choices.values()), MOST)]

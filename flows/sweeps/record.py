@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-import yaml
-
+from flows.errors import UserError
+from flows.files import read_bounded
 from flows.sweeps.job import ERROR, OVERRIDES
 from flows.training import table
 from flows.training.folder import flat
+from flows.training.written import content
 
 LARGEST = 1e100  # of a number that anyone measured; squares of larger ones overflow
+REASON = 2**20  # bytes, with its traceback
 DONE = ("finished", "stopped early")
 _UNFINISHED = ("running", "interrupted", "not started")
 _MARKS = {OVERRIDES, ERROR, "config.yaml", "run.json"}
@@ -77,7 +78,7 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
 
 def record(folder: Path, name: str) -> Record:
     """What a folder tells, where files may be missing, cut short, or anyone's."""
-    facts = _mapping(folder / "run.json", json.loads)
+    facts = _mapping(folder / "run.json")
     status = facts.get("status")
     error = _error(folder / ERROR)
     if not isinstance(status, str):
@@ -110,27 +111,25 @@ def by_key(overrides: list[Any]) -> dict[str, str]:
     return {key.lstrip("+~"): value for key, _, value in pairs}
 
 
-def _told(path: Path) -> dict[str, str] | None:
+def _content(path: Path) -> Any:
     try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return content(path)
+    except UserError:
         return None
+
+
+def _told(path: Path) -> dict[str, str] | None:
+    found = _content(path)
     return by_key(found) if isinstance(found, list) else None
 
 
-def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
-    try:
-        found = parse(path.read_text())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
+def _mapping(path: Path) -> dict[str, Any]:
+    found = _content(path)
     return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _flat(path: Path) -> dict[str, Any]:
-    try:
-        return dict(flat(_named(_mapping(path, yaml.safe_load))))
-    except RecursionError:  # it refers to itself
-        return {}
+    return dict(flat(_named(_mapping(path))))
 
 
 def _named(node: Any) -> Any:
@@ -140,7 +139,7 @@ def _named(node: Any) -> Any:
 
 def _error(path: Path) -> str:
     try:
-        return next(iter(path.read_text().splitlines()), "") or "no reason given"
+        return next(iter(read_bounded(path, REASON).decode().splitlines()), "") or "no reason given"
     except (OSError, ValueError):
         return ""
 
@@ -148,7 +147,7 @@ def _error(path: Path) -> str:
 def _best(path: Path) -> tuple[str, float] | None:
     """The first of the validation scores, where it was lowest."""
     try:
-        rows = table.read(path)
+        rows = table.read(path) if path.is_file() else []
     except (OSError, ValueError, csv.Error):
         return None
     name = next((name for name in (rows[0] if rows else ()) if str(name).startswith("val_")), None)
@@ -172,7 +171,7 @@ def _finite(value: Any) -> TypeGuard[int | float]:
 
 def _metrics(path: Path) -> dict[str, float]:
     """Numbers by name; null, which stands for what isn't finite, as NaN, so that no mean leaves it out."""
-    found = _mapping(path, json.loads)
+    found = _mapping(path)
     return {
         key: float("nan") if value is None else float(value)
         for key, value in found.items()

@@ -62,7 +62,7 @@ class Slurm(OutsideLauncher):
 
         folder = Path(str(self.config.hydra.sweep.dir)).absolute() / ".submitit"
         options = dict(self.options)
-        timeouts = options.pop("timeouts")
+        timeouts = options.pop("timeouts", 0)
         executor = submitit.AutoExecutor(folder / "%j", cluster="slurm", slurm_max_num_timeout=timeouts)
         executor.update_parameters(**_parameters(options))
         try:

@@ -127,6 +127,8 @@ class Saved:
         path = self.path / "metrics.csv"
         try:
             rows = table.read(path) if path.exists() else []
+            if rows and "step" not in rows[0]:
+                raise ValueError("no column step")
             return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
             raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error

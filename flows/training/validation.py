@@ -12,7 +12,7 @@ from flows.lattice import dequantise
 from flows.signals import stop_if_asked
 from flows.training.run import Run
 from flows.training.runtime import Runtime
-from flows.training.thinned import EXAMPLES, evenly
+from flows.training.thinned import thinned
 
 NUMBERS = 2**20  # most in a block
 
@@ -21,8 +21,8 @@ NUMBERS = 2**20  # most in a block
 class Validation:
     """Means of the objective's scores over the validation part, and KL to the truth where it is known.
 
-    Of more than 65,536 examples, fields too, only as many are scored, evenly spread and always the same, so
-    that a look takes the same time whatever the size of the data.
+    Of more than 65,536 examples, or fewer large fields, only as many are scored, evenly spread and always the
+    same, so that a look takes the same time whatever the size of the data.
 
     Args:
         dataset: Gives the examples and the truth.
@@ -39,10 +39,9 @@ class Validation:
         self.floor: float | None = None
         if source is None:
             return
-        many = len(source) > EXAMPLES
-        places = evenly(len(source), EXAMPLES) if many else slice(None)
+        places = thinned(len(source), dataset.spec)
         moved = source.to(runtime.device, runtime.dtype)
-        self.source = _Kept(moved.take(places)) if many else moved
+        self.source = moved if isinstance(places, slice) else _Kept(moved.take(places))
         if dataset.truth is not None:
             batch = source.take(places)
             x = dequantise(batch.x, dataset.spec, torch.Generator().manual_seed(seed))

@@ -33,23 +33,30 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
-def mapping(path: Path) -> dict[str, Any]:
-    """A mapping from a `.yaml` or a `.json` file, where nothing is built and no reference resolved.
+def content(path: Path) -> Any:
+    """What a `.yaml` or a `.json` file holds, where nothing is built and no reference resolved.
 
-    Raises: UserError if it can't be read, is larger than such a file gets, or holds no mapping.
+    Raises: UserError if it can't be read, or is larger than such a file gets.
     """
     try:
         if path.suffix == ".json":
-            content = json.loads(read_bounded(path, JSON))
-        else:
-            content = yaml.load(read_bounded(path, YAML), _Reader)
+            return json.loads(read_bounded(path, JSON))
+        return yaml.load(read_bounded(path, YAML), _Reader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
+
+
+def mapping(path: Path) -> dict[str, Any]:
+    """The same, where it is a mapping.
+
+    Raises: UserError as above, or if it is none.
+    """
+    found = content(path)
+    if not isinstance(found, dict):
         raise UserError(f"{path}: holds no keys; expected what training wrote there")
-    return content
+    return found
 
 
-def dumped(content: Mapping[str, Any]) -> str:
+def dumped(keys: Mapping[str, Any]) -> str:
     """A mapping as YAML that `mapping` reads."""
-    return yaml.dump(dict(content), Dumper=_Writer, sort_keys=False)
+    return yaml.dump(dict(keys), Dumper=_Writer, sort_keys=False)

@@ -6,18 +6,19 @@ from typing import final
 
 from torch import Tensor, nn
 
-from flows.core import Transform
+from flows.core import Transform, unfitted
 
 
 @final
 class Guided(Transform):
-    """A transform that sees features of the context in its place. Nothing within it is fitted to data.
+    """A transform that sees features of the context in its place.
 
     Args:
         encode: Maps a context (..., C, H, W) to features; without a context it is given one of no channels.
         transform: Given these features.
 
     Shapes: x, z (..., D, H, W); context (..., C, H, W) or None; ladj (...).
+    Raises: ValueError if the transform is fitted to data.
 
     >>> import torch
     >>> from flows.nets import ConvNet
@@ -31,7 +32,7 @@ class Guided(Transform):
     def __init__(self, encode: nn.Module, transform: Transform) -> None:
         super().__init__()
         self.encode = encode
-        self.transform = transform
+        self.transform = unfitted(transform)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self.transform(x, self._features(x, context))

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from flows.core import Transform
+from flows.core import Transform, unfitted
 from flows.transforms.squeeze import Squeeze
 
 
@@ -24,6 +24,7 @@ class Level(Transform):
         coarser: Of (C, ⌈H/2⌉, ⌈W/2⌉), or None.
 
     Shapes: x, z (..., C, H, W); context (..., F, ⌈H/2⌉, ⌈W/2⌉), or whatever the transforms take; ladj (...).
+    Raises: ValueError if a transform is fitted to data.
     References: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
 
     >>> from flows.transforms import Mixing, haar
@@ -35,8 +36,8 @@ class Level(Transform):
     def __init__(self, squeeze: Squeeze, transform: Transform, coarser: Transform | None = None) -> None:
         super().__init__()
         self.squeeze = squeeze
-        self.transform = transform
-        self.coarser = coarser
+        self.transform = unfitted(transform)
+        self.coarser = None if coarser is None else unfitted(coarser)
         self.sizes = (squeeze.channels, 3 * squeeze.channels)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

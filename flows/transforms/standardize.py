@@ -28,10 +28,12 @@ def fit(x: Tensor, shared: int = 0, present: Tensor | None = None) -> tuple[Tens
         share = present.double().expand_as(x).mean(over, keepdim=True)[0]
         mean = torch.where(present, x, 0.0).mean(over, keepdim=True)[0] / share
         std = (torch.where(present, x - mean, 0.0).square().mean(over, keepdim=True)[0] / share).sqrt()
-    if not bool((std > 0).all() & std.isfinite().all()):
+    known = std.isfinite() & (std > 4 * torch.finfo(std.dtype).eps * mean.abs())  # less is rounding
+    if not bool(known.all()):
+        places = (~known).flatten().nonzero().flatten().tolist()
         raise UserError(
-            "training data: a constant or non-finite feature, so no unit for it: "
-            f"std {std.flatten().tolist()}; use more examples, or leave the feature out"
+            "training data: constant or non-finite features or channels, so without a unit: "
+            f"{places[:9]} of {known.numel()}, counted from 0; use more examples, or leave them out"
         )
     return mean, std
 

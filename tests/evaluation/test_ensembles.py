@@ -92,7 +92,7 @@ def test_without_a_law_or_a_context_there_are_fewer_references():
 
 
 def test_members_are_drawn_under_the_context_of_their_case():
-    drawn = draw(DATA.truth, TEST.context[:7], 7, 400, torch.Generator().manual_seed(0))
+    drawn = draw(DATA.truth, DATA.spec, TEST.context[:7], 7, 400, torch.Generator().manual_seed(0))
     assert drawn.shape == (7, 400, 2, 16, 16)
     torch.testing.assert_close(drawn.mean(1), DATA.truth.expected(TEST.context[:7]), atol=0.2, rtol=0)
 
@@ -121,11 +121,12 @@ class Counting(Sampler):
 
 
 def test_however_many_members_are_asked_for_few_are_drawn_at_once():
-    sampler = Counting()
-    context = torch.zeros(2, 1, 64, 64)
-    drawn = ensembles.draw(sampler, context, 2, 300, torch.Generator())
-    assert drawn.shape == (2, 300, 1, 64, 64)
-    assert max(sampler.asked) <= ensembles.LARGEST
+    spec = Spec(("t",), (1, 64, 64))
+    for context in (torch.zeros(2, 1, 64, 64), None):
+        sampler = Counting()
+        drawn = ensembles.draw(sampler, spec, context, 2, 300, torch.Generator())
+        assert drawn.shape == (2, 300, 1, 64, 64)
+        assert max(sampler.asked) <= ensembles.LARGEST
     sampler = Counting()
     assert samples(sampler, 300, None, torch.Generator(), size=4096).shape == (300, 1, 64, 64)
     assert max(sampler.asked) <= blocks.NUMBERS

@@ -45,6 +45,14 @@ def test_draws_have_a_context_s_lead():
     assert Mixture(members).sample(7, context).shape == (7, 5, 2)
 
 
+def test_each_context_has_a_member_of_its_own():
+    members = [zoo.model("realnvp", 2, 1, seed=seed) for seed in range(2)]
+    members[1].transform.transforms[0].mean += 100.0
+    context = zoo.data(2, 1, n=1000).context
+    far = Mixture(members).sample(2, context, torch.Generator().manual_seed(0)).mean(-1) > 50
+    assert abs(float(far.double().mean()) - 0.5) < 4 * math.sqrt(0.25 / 2000)
+
+
 def opened(name, data_hash, known):
     data = Drawn(gaussian(), n=50, known=known)
     saved = SimpleNamespace(path=Path(name), spec=data.spec, facts={"data_hash": data_hash})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
-from flows.core import Dataset, Density
+from flows.core import Dataset, Density, Spec
 from flows.errors import UserError
 from flows.evaluation.blocks import examples
 from flows.evaluation.ensembles import MEMBERS
@@ -25,6 +25,7 @@ from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
 from flows.evaluation.tabular import csv_text
 from flows.evaluation.tasks.files import ready, warn, write
+from flows.lattice import dequantise
 from flows.signals import stop_if_asked
 from flows.training.folder import flat, free
 from flows.training.outcome import override
@@ -212,12 +213,19 @@ def _side_by_side(every: Mapping[str, Opened], judged: Mapping[str, Judged], see
     """Densities over the first run's data; only where all runs speak of the same one or two features."""
     first = next(iter(every.values()))
     spec = first.saved.spec
-    alike = all(each.saved.spec[:4] == spec[:4] for each in every.values())
+    alike = all(_about(each.saved.spec) == _about(spec) for each in every.values())
     if not alike or len(spec.shape) != 1 or spec.shape[0] > 2:
         return {}
-    batch = examples(first.dataset, "test", SHOWN, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    batch = examples(first.dataset, "test", SHOWN, generator)
+    batch = batch._replace(x=dequantise(batch.x, spec, generator))  # what densities speak of
     models = {name: each.density for name, each in judged.items()}
     return {"density": densities(models, first.dataset.truth, batch, spec.names)}
+
+
+def _about(spec: Spec) -> tuple[object, ...]:
+    """What a run's features are, and what it was given."""
+    return spec.names, spec.shape, spec.context_names, spec.context_shape
 
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:

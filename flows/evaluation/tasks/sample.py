@@ -125,7 +125,8 @@ def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -
     ready(path.parent)
     warn(opened.warnings)
     generator = torch.Generator().manual_seed(seed)
-    drawn = draw(opened.density, source.take(places).context, len(places), n, generator).transpose(0, 1)
+    context = source.take(places).context
+    drawn = draw(opened.density, spec, context, len(places), n, generator).transpose(0, 1)
     layout = opened.dataset.layout("test")
     if layout is not None:
         layout = layout.isel({layout[spec.names[0]].dims[0]: places.numpy()})
