@@ -24,10 +24,11 @@ from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
 from flows.training.thinned import NUMBERS
 from flows.training.written import mapping
-from flows.wording import choose
+from flows.wording import choose, show
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
+_MEANT = ("names", "shape", "support", "quantum", "levels", "absent", "context_names", "context_shape")
 # memory for building: bytes per saved byte, per number of an example, and a constant
 _TIMES, _CELL, _SPARE = 4, 32, 2**22
 
@@ -90,6 +91,17 @@ class Saved:
         size = sum(max(LEAST, value.nbytes) for value in weights.values())
         numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
         return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
+
+    def check_features(self, spec: Spec) -> None:
+        """See that its weights speak of these features; other columns' may have the same shapes.
+
+        Raises: UserError that names the first thing that differs.
+        """
+        for key in _MEANT:
+            there, here = getattr(self.spec, key), getattr(spec, key)
+            if there != here:
+                difference = f"{key} is {show(there)} there and {show(here)} here"
+                raise UserError(f"{self.path}: a model of other data: {difference}")
 
     def weights(self, kind: str = "best") -> dict[str, Tensor]:
         """The averaged weights of the newest whole checkpoint of that kind, by name.

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, final
 
+from torch import Tensor
+
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
@@ -191,7 +193,7 @@ class Session:
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
         latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
         origin = self.config["init_from"] if latest is None else None
-        weights = Saved(origin).weights() if origin else None
+        weights = self._weights(Saved(origin)) if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
         validation = Validation(self.dataset, self.runtime)
         if latest is not None:
@@ -203,6 +205,10 @@ class Session:
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
         return run, validation
+
+    def _weights(self, origin: Saved) -> dict[str, Tensor]:
+        origin.check_features(self.dataset.spec)
+        return origin.weights()
 
     def _budget(self, extended: bool) -> int:
         """Steps in all: those fixed when the run began, unless it is given a larger budget.

@@ -80,6 +80,17 @@ def test_init_from_takes_the_weights_of_another_run(whole, tmp_path):
     assert all(torch.equal(ours[key], theirs[key]) for key in keys)
 
 
+def test_init_from_refuses_a_model_of_other_features(whole, tmp_path):
+    points = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)).tolist()
+    (tmp_path / "table.csv").write_text("\n".join(["y,x", *(f"{y},{x}" for y, x in points)]) + "\n")
+    model = ("model.layers=2", "model.width=8", "trainer.max_steps=1", "runtime=cpu")
+    done = live(
+        *model, "dataset=table", "dataset.path=table.csv", f"init_from={whole}", "run_dir=next", cwd=tmp_path
+    )
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert f"{whole}: a model of other data: names is ['x', 'y'] there and ['y', 'x'] here" in done.err
+
+
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     folder = tmp_path / "thesis"
     folder.mkdir()
