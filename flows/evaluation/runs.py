@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -11,7 +11,9 @@ from flows.config import build
 from flows.core import Dataset, Density
 from flows.errors import UserError
 from flows.training.fingerprint import fingerprint
+from flows.training.folder import FILES
 from flows.training.saved import Saved
+from flows.wording import choose
 
 OUTPUTS = Path("outputs")
 
@@ -26,10 +28,20 @@ class Opened:
         saved: What its directory says.
         density: Its model.
         trusted: Packages of the user's own, from the command line.
+        moved: Where files of the dataset lie now, by its keys.
+
+    Raises: UserError if the dataset has no such file.
     """
 
-    def __init__(self, saved: Saved, density: Density, trusted: Sequence[str]) -> None:
+    def __init__(
+        self, saved: Saved, density: Density, trusted: Sequence[str], moved: Mapping[str, str] | None = None
+    ) -> None:
         self.saved = saved
+        self._dataset = {**saved.config["dataset"], **(moved or {})}
+        for key in moved or ():
+            files = [name for name in FILES if saved.config["dataset"].get(name) is not None]
+            if key not in files:
+                raise UserError(f"data.{key}: no file of this run's dataset; {choose(key, files, 'files')}")
         self.density = density
         self.warnings: list[str] = []
         self._trusted = tuple(trusted)
@@ -45,7 +57,7 @@ class Opened:
 
         Raises: UserError if it can't be.
         """
-        dataset = build(self.saved.config["dataset"], "dataset", trusted=self._trusted)
+        dataset = build(self._dataset, "dataset", trusted=self._trusted)
         train, known = dataset.source("train"), self.saved.facts.get("data_hash")
         if known is not None and train is not None and fingerprint(train) != known:
             self.warnings.append(
@@ -80,7 +92,9 @@ def _wrong(path: Path) -> str:
     return "not a run's directory, it holds no run.json"
 
 
-def open_run(path: Path, checkpoint: str, trusted: Sequence[str]) -> Opened:
+def open_run(
+    path: Path, checkpoint: str, trusted: Sequence[str], moved: Mapping[str, str] | None = None
+) -> Opened:
     """Load a run's model.
 
     Only targets that `flows.config` allows are built, whatever the run's files name.
@@ -89,8 +103,9 @@ def open_run(path: Path, checkpoint: str, trusted: Sequence[str]) -> Opened:
         path: The run's directory.
         checkpoint: "best" or "last".
         trusted: Packages of the user's own, from the command line.
+        moved: Where files of the dataset lie now, by its keys.
 
     Raises: UserError if the run can't be read or what it names isn't allowed.
     """
     saved = Saved(path)
-    return Opened(saved, saved.density(checkpoint, tuple(trusted)), trusted)
+    return Opened(saved, saved.density(checkpoint, tuple(trusted)), trusted, moved)

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, final
 
-from flows.signals import stop_if_asked
+from flows.signals import Stopped, stop_if_asked
 from flows.sweeps.job import Failure
 from flows.sweeps.outside import OutsideLauncher
 from flows.sweeps.remote import RemoteJob, perform
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from joblib.externals.loky import ProcessPoolExecutor
 
 _DIED = "its process died, perhaps for want of memory (hydra.launcher.n_jobs=1 needs least)"
+_TOLD = "its process was told to stop; the same command carries on"
 _CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOOK, _STOP = 0.2, 20.0  # seconds between looks whether to stop, and until jobs that are told to have saved
 
@@ -91,6 +92,9 @@ class _Team:
                 except BrokenProcessPool:
                     results[job] = jobs[job].lost(_DIED)
                     self.workers[worker] = self._worker()
+                except Stopped:
+                    stop_if_asked()  # the whole sweep, by the same signal
+                    results[job] = jobs[job].lost(_TOLD)
                 idle.append(worker)
         return [results[job] for job in range(len(jobs))]
 

@@ -20,7 +20,9 @@ _LOCK = ".lock"
 _NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
 _NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
 _OURS = ("config.yaml", "run.json", "metrics.csv", "overrides.yaml", "error.txt")  # written under the lock
+FILES = ("path", "image", "mask", "xs", "ys")  # keys of datasets; that it is the same data, its hash says
 _FREE = (
+    *(f"dataset.{key}" for key in FILES),
     *("run_dir", "logger.", "runtime.device", "runtime.compile", "runtime.capture", "trusted_packages"),
     *("trainer.keep", "trainer.checkpoint_every"),
 )
@@ -43,8 +45,8 @@ class Folder:
     def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
         """See whether this configuration may run here: a new run, or the same one carried on.
 
-        A larger budget, another logger, another device and more checkpoints are allowed, and to compile or
-        capture.
+        A larger budget, another logger or device, moved data files and more checkpoints are allowed, and to
+        compile or capture.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming every difference, or if something in there leads

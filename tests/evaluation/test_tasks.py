@@ -348,6 +348,29 @@ def test_data_that_has_changed_is_noticed(run, tmp_path, capsys):
     assert "the data has changed" in (run / "evaluation/report.html").read_text()
 
 
+def test_data_that_has_moved_is_told_and_found(tmp_path):
+    points = np.random.default_rng(0).normal(size=(90, 2)).tolist()
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    table(here, "\n".join(["a,b", *(f"{a},{b}" for a, b in points)]) + "\n")
+    small = ["runtime=cpu", "logger=csv", "model.layers=2", "model.width=8"]
+    told = ["dataset=table", *small]
+    run = tmp_path / "run"
+    composed.run(run, *told, f"dataset.path={here}", "trainer.max_steps=2")
+    here.rename(there)
+    given = {"run": run, "input": there, "output": tmp_path / "scored.csv"}
+    with pytest.raises(UserError, match=r"here\.csv"):
+        do("score", **given)
+    with pytest.raises(UserError, match=r"^data\.image: no file of this run's dataset; files: path$"):
+        do("score", **given, data={"image": str(there)})
+    do("score", **given, data={"path": str(there)})
+    assert len(pd.read_csv(given["output"])) == 90
+    composed.run(run, *told, f"dataset.path={there}", "trainer.max_steps=4")
+    do("score", **given)
+    table(tmp_path / "other.csv", "\n".join(["a,b", *(f"{b},{a}" for a, b in points)]) + "\n")
+    with pytest.raises(UserError, match="data_hash"):
+        composed.run(run, *told, f"dataset.path={tmp_path / 'other.csv'}", "trainer.max_steps=4")
+
+
 def test_an_unfinished_run_is_reported_as_one(run):
     edit(run / "run.json", lambda facts: facts.update(status="diverged"))
     assert "unfinished" in open_run(run, "best", ()).warnings[0]

@@ -41,6 +41,9 @@ def task(config):
         raise KeyError("six")
     if width == 7:
         os.kill(os.getpid(), signal.SIGKILL)
+    if width == 11:
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop_if_asked()
     if width == 10:
         from flows.training.bar import Bar
         with Bar(0, 9) as bar:
@@ -82,21 +85,22 @@ def reasons(sweep):
 
 
 def test_a_job_that_fails_or_dies_fails_alone(program, tmp_path):
-    arguments = ["hydra/launcher=processes", "hydra.launcher.n_jobs=2", "model.width=4,5,6,7,9"]
+    arguments = ["hydra/launcher=processes", "hydra.launcher.n_jobs=2", "model.width=4,5,6,7,9,11,4"]
     done = call(*program, *arguments)
     assert done.returncode == 1, done.stderr
     assert sorted(done.stdout.splitlines()) == [
-        f"#{k} model.width={w}" for k, w in enumerate((4, 5, 6, 7, 9))
+        f"#{k} model.width={w}" for k, w in enumerate((4, 5, 6, 7, 9, 11, 4))
     ]
     died = "its process died, perhaps for want of memory (hydra.launcher.n_jobs=1 needs least)"
-    told = {"1": "width 5", "2": "KeyError: 'six'", "3": died}
+    stopped = "its process was told to stop; the same command carries on"
+    told = {"1": "width 5", "2": "KeyError: 'six'", "3": died, "5": stopped}
     assert reasons(tmp_path / "s") == told
-    assert done.stderr.splitlines()[-4:] == [
-        "program.py: error: 3 of 5 jobs failed:",
-        *(f"#{k} model.width={w}: {told[str(k)]}" for k, w in ((1, 5), (2, 6), (3, 7))),
+    assert done.stderr.splitlines()[-5:] == [
+        "program.py: error: 4 of 7 jobs failed:",
+        *(f"#{k} model.width={w}: {told[str(k)]}" for k, w in ((1, 5), (2, 6), (3, 7), (5, 11))),
     ]
     threads = str(max(1, len(os.sched_getaffinity(0)) // 2))
-    for k in range(5):
+    for k in range(7):
         assert (tmp_path / "s" / str(k) / "did").read_text() == f"{threads} {tmp_path}"
 
 

@@ -36,6 +36,7 @@ def impute(
     context: list[float] | None = None,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
+    data: Mapping[str, str] | None = None,
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
@@ -53,6 +54,7 @@ def impute(
         context: With `observed`, one value for each of the context's names.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
+        data: Where files of its dataset lie now, by their keys.
         seed: Of the draws: equal seeds give equal files.
         trusted_packages: Packages of the user's own that the run's configuration may name.
 
@@ -60,7 +62,7 @@ def impute(
     """
     if (observed is None) == (input is None):
         raise UserError("task=impute: give either observed='{NAME: VALUE}' or input=FILE")
-    opened = open_run(find(run), checkpoint, trusted_packages)
+    opened = open_run(find(run), checkpoint, trusted_packages, data)
     model, spec = opened.density, opened.saved.spec
     if not isinstance(model, AnySubset):
         raise UserError(

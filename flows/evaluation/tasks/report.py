@@ -50,6 +50,7 @@ def report(
     points: PositiveInt = 100_000,
     n_members: Members = MEMBERS,
     checkpoint: Literal["best", "last"] = "best",
+    data: Mapping[str, str] | None = None,
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
@@ -63,6 +64,7 @@ def report(
         points: Most test points used.
         n_members: Draws for each held-out case, where x is a field, 2 to 1000.
         checkpoint: Which weights.
+        data: Where files of its dataset lie now, by their keys.
         seed: Of everything drawn.
         trusted_packages: Packages of the user's own that the runs' configurations may name.
 
@@ -74,7 +76,7 @@ def report(
                 "mixture=true: goes with runs=[a,b,…] or sweep=DIR, whose densities it is the mean of"
             )
         path = find(run)
-        opened = open_run(path, checkpoint, trusted_packages)
+        opened = open_run(path, checkpoint, trusted_packages, data)
         _ = opened.dataset  # before anything is written: it may not be there
         folder = ready(Path(output) if output else path / "evaluation")
         _single(opened, checkpoint, folder, points, n_members, seed)
@@ -85,7 +87,7 @@ def report(
     for path in dict.fromkeys(find(each) for each in runs):
         short = path.resolve().name
         name = str(path.resolve()) if short in every or short == _MIXTURE else short
-        every[name] = open_run(path, checkpoint, trusted_packages)
+        every[name] = open_run(path, checkpoint, trusted_packages, data)
     judged = {name: Judged(each.density, each.dataset) for name, each in every.items()}
     if mixture:
         judged[_MIXTURE] = _mixture(every)

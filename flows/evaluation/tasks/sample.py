@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +42,7 @@ def sample(
     cases: PositiveInt | None = None,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
+    data: Mapping[str, str] | None = None,
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
 ) -> None:
@@ -62,6 +63,7 @@ def sample(
         raw: On a lattice, write the points that the model draws, in floats, instead of their cells' corners.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
+        data: Where files of its dataset lie now, by their keys.
         seed: Of the draws: equal seeds give equal files.
         trusted_packages: Packages of the user's own that the run's configuration may name.
 
@@ -69,7 +71,7 @@ def sample(
     """
     path = Path(output)
     kind = ending(path, (".csv", ".npy", ".parquet", ".nc"))
-    opened = open_run(find(run), checkpoint, trusted_packages)
+    opened = open_run(find(run), checkpoint, trusted_packages, data)
     spec = opened.saved.spec
     if kind == ".nc":
         if context is not None or raw:

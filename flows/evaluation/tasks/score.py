@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ def score(
     output: str,
     run: str = "latest",
     checkpoint: Literal["best", "last"] = "best",
+    data: Mapping[str, str] | None = None,
     missing: Literal["refuse", "leave"] = "refuse",
     seed: Seed = 0,
     trusted_packages: Sequence[str] = (),
@@ -46,6 +47,7 @@ def score(
         output: The file, of the same kind.
         run: The run's directory, or `latest`.
         checkpoint: Which weights.
+        data: Where files of its dataset lie now, by their keys.
         missing: What becomes of rows with an empty cell in those columns; `leave` gives them no score.
         seed: Of the points in cells, and of the validation examples where a dataset has none.
         trusted_packages: Packages of the user's own that the run's configuration may name.
@@ -55,7 +57,7 @@ def score(
     """
     path = Path(output)
     kind = ending(path, alike(Path(input), KINDS))
-    opened = open_run(find(run), checkpoint, trusted_packages)
+    opened = open_run(find(run), checkpoint, trusted_packages, data)
     spec = opened.saved.spec
     if len(spec.shape) != 1:
         raise UserError(f"task=score reads tables; this run's examples have shape {spec.shape}")
