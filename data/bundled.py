@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from data.points import Points
+from data.recorded import decimals
 from flows.core import Spec
 from flows.types import Fraction, Seed
-
-FEW = 0.01  # of a column's values may be rounded
 
 
 def iris(labels: bool = False, val: Fraction = 0.1, test: Fraction = 0.2, seed: Seed = 0) -> Points:
@@ -113,8 +112,8 @@ def _points(
 ) -> Points:
     """What scikit-learn has loaded, on its lattices; coloured by the kind, and given it if asked for."""
     names = tuple(map(str, data.feature_names))
-    decimals = [_decimals(column) for column in data.data.T]
-    columns = [np.round(column, places) for column, places in zip(data.data.T, decimals, strict=True)]
+    digits = [decimals(column) for column in data.data.T]
+    columns = [np.round(column, places) for column, places in zip(data.data.T, digits, strict=True)]
     classes = None if kind is None else torch.from_numpy(data.target).long()
     context = torch.nn.functional.one_hot(classes).double() if labels and classes is not None else None
     spec = Spec(
@@ -123,12 +122,7 @@ def _points(
         context_names=tuple(f"{kind}={level}" for level in levels) if labels else (),
         context_shape=(len(levels),) if labels else None,
         support=tuple(map(support.get, names)) if support else None,
-        quantum=tuple(10.0**-places for places in decimals),
-        dtypes=tuple("float64" if places else "int64" for places in decimals),
+        quantum=tuple(10.0**-places for places in digits),
+        dtypes=tuple("float64" if places else "int64" for places in digits),
     )
     return Points(torch.from_numpy(np.stack(columns, axis=1)), spec, *split, context, classes)
-
-
-def _decimals(column: np.ndarray) -> int:
-    """Fewest decimals that all but a few of the values are written with."""
-    return next(n for n in range(17) if np.mean(np.abs(column - np.round(column, n)) > 1e-9) <= FEW)

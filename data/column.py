@@ -21,7 +21,8 @@ Categorical = Literal["refuse", "dequantise"]
 
 
 class Column(NamedTuple):
-    """Numbers (N,), float64, codes where categorical; of what type they were; what the codes stand for.
+    """Numbers (N,), float64, codes where categorical; of what type they were; what the codes stand for; the
+    step in which floats were recorded, None where continuous.
 
     >>> column = Column(np.array([0.0, 1.0, 1.0]), "str", ("cat", "dog"))
     >>> column.quantum, column.support, column.labels("pet"), column.as_context().shape
@@ -31,11 +32,12 @@ class Column(NamedTuple):
     values: np.ndarray
     dtype: str
     levels: tuple[str, ...] | None = None
+    recorded: float | None = None
 
     @property
     def quantum(self) -> float | None:
         """Step of its lattice; None where continuous."""
-        return step(self.dtype)
+        return self.recorded or step(self.dtype)
 
     @property
     def support(self) -> tuple[float, float] | None:
@@ -156,10 +158,11 @@ def check_feature(name: str, found: Extent, quantum: float | None) -> None:
                 "infinite; leave it out"
             )
         return
-    if abs(found.farthest) > FARTHEST:
+    if abs(found.farthest) > FARTHEST * quantum:
         raise UserError(
-            f"column {name}, row {found.row}: {found.farthest:.0f} is beyond ±{FARTHEST}, "
-            "where float32 can't be spread over a step of 1; subtract an offset, or save the column as floats"
+            f"column {name}, row {found.row}: {found.farthest:.12g} is beyond ±{FARTHEST * quantum:.12g}, "
+            f"where float32 can't be spread over a step of {quantum:g}; subtract an offset or, where values "
+            "hardly recur, save the column as floats"
         )
 
 

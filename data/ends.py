@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import remainder
 from typing import NoReturn
 
 import numpy as np
@@ -13,18 +14,19 @@ from flows.types import FiniteFloat
 from flows.wording import choose, show
 
 RESOLVED = float(np.finfo(np.float32).eps)  # least distance from an end, in widths or in the end itself
+OFF = 1e-9  # that an end may lie beside a lattice
 Ends = tuple[FiniteFloat | None, FiniteFloat | None]
 Asked = Mapping[str, Ends]
 
 
-def check_named(asked: Asked, names: Sequence[str]) -> None:
-    """Refuse ends of what isn't modelled.
+def check_named(key: str, asked: Mapping[str, object], names: Sequence[str]) -> None:
+    """Refuse to be told something of what isn't modelled.
 
-    Raises: UserError that names the column.
+    Raises: UserError that names the key and the column.
     """
     for name in asked:
         if name not in names:
-            raise UserError(f"dataset.support.{name}: no such feature; {choose(name, names, 'features')}")
+            raise UserError(f"dataset.{key}.{name}: no such feature; {choose(name, names, 'features')}")
 
 
 def within(
@@ -32,7 +34,8 @@ def within(
 ) -> Ends | None:
     """The ends between which a feature lives, None where it has neither.
 
-    Integers may take the values at both ends; of continuous features the ends themselves are out of reach.
+    What lies on a lattice may take the values at both ends; of continuous features the ends themselves are
+    out of reach.
 
     Args:
         name: The column.
@@ -53,8 +56,8 @@ def within(
         return own
     if own is not None:
         _refuse(name, ends, "its levels are its range; leave it out")
-    if quantum is not None and any(end is not None and not float(end).is_integer() for end in ends):
-        _refuse(name, ends, f"column {name} holds integers; give ends that it can take")
+    if quantum is not None and any(end is not None and abs(remainder(end, quantum)) > OFF for end in ends):
+        _refuse(name, ends, f"column {name} goes in steps of {quantum:g}; give ends that it can take")
     if low is not None and high is not None and not low < high:
         _refuse(name, ends, "the first has to be the smaller one")
     if low is not None:

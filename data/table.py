@@ -16,10 +16,11 @@ from data.learnable import check_equal, check_training
 from data.npy import Npy, checked
 from data.points import Points
 from data.reading import read
+from data.recorded import doubtful, recorded
 from data.rows import Rows
 from flows.core import Dataset, Spec
 from flows.errors import UserError
-from flows.types import Fraction, Seed
+from flows.types import Fraction, PositiveFloat, Seed
 from flows.wording import choose
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def table(
     categorical: Categorical = "refuse",
     missing: Missing = "refuse",
     support: Asked | None = None,
+    quantum: Mapping[str, PositiveFloat] | None = None,
     val: Fraction = 0.1,
     test: Fraction = 0.2,
     seed: Seed = 0,
@@ -44,10 +46,10 @@ def table(
 ) -> Dataset:
     """Columns of a CSV, Parquet, NPY or NPZ file, under their own names, dealt out at random.
 
-    Floats are continuous. Integers are a lattice of step 1, without bounds unless `support` gives some, so
-    that no density of them is infinite; they may be constant, or equal each other, since each is spread over
-    its cells by itself. A float column that is constant, or equals another, is refused: its density would be
-    infinite.
+    Floats are continuous, but for those with a `quantum`. Integers are a lattice of step 1. A lattice has no
+    bounds unless `support` gives some; no density of it is infinite, and columns on it may be constant, or
+    equal each other, since each is spread over its cells by itself. A continuous column that is constant, or
+    equals another, is refused: its density would be infinite.
 
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0
     to K-1 in sorted order (an ordered category in its own), a lattice on [0, K), whose names draws bear
@@ -70,6 +72,8 @@ def table(
         support: Ends of features where you know them, null for one that isn't there: {price: [0, null]}. No
             draw lies beyond. A continuous feature comes near them without reaching them, integers may take
             their values.
+        quantum: Steps in which float columns were recorded, {height: 0.1}: a lattice, as integers are. A
+            density of numbers that recur can grow without bound; where most do, stderr says so.
         val: Share of the rows for validation.
         test: Share of the rows for the test.
         seed: Of the split.
@@ -89,13 +93,18 @@ def table(
     """
     file = Path(path).expanduser()
     if mapped or (mapped is None and _is_large(file)):
+        if quantum:
+            raise UserError("dataset.quantum: not of a mapped file; dataset.mapped=false reads it whole")
         return _on_disk(file, columns, context, names, categorical, missing, support or {}, (val, test, seed))
     cells = _named(read(file), names, file)
     features = _chosen(cells, columns, context, file)
-    check_named(support or {}, features)
+    check_named("support", support or {}, features)
+    check_named("quantum", quantum or {}, features)
     cells = _whole({name: cells[name] for name in [*features, *context]}, missing, file)
     try:
         found = {name: understand(column, categorical) for name, column in cells.items()}
+        for name, step in (quantum or {}).items():
+            found[name] = recorded(name, found[name], step)
         ends = {}
         for name in features:
             column, reach = found[name], extent(found[name], cells[name])
@@ -108,6 +117,10 @@ def table(
         check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+    for name in features:
+        doubt = doubtful(name, found[name].values) if found[name].quantum is None else None
+        if doubt:
+            print(f"{file}: {doubt}", file=sys.stderr)
     return points
 
 
@@ -171,7 +184,7 @@ def _on_disk(
             )
     opened = Npy(file, names)
     features = _chosen(opened.names, columns, context, file)
-    check_named(support, features)
+    check_named("support", support, features)
     return Rows(opened, features, context, support, *split)
 
 

@@ -10,6 +10,7 @@ import yaml
 import zoo
 
 from data import bundled
+from data.recorded import FEW
 from flows.lattice import quantise
 
 SIZES = {
@@ -38,7 +39,7 @@ def test_examples_are_those_recorded_but_for_a_few_rounded(name):
     assert x.shape == SIZES[name][:2]
     assert points.spec.names == tuple(map(str, recorded.feature_names))
     changed = (np.sort(x, axis=0) != np.sort(recorded.data, axis=0)).mean(axis=0)
-    assert changed.max() <= bundled.FEW
+    assert changed.max() <= FEW
     assert all(batch.context is None for batch in parts(points))
 
 

@@ -55,7 +55,7 @@ def test_without_any_there_is_no_support(path):
         ({"debt": (None, 0)}, "support.debt=[null, 0]: column debt goes up to 3."),
         ({"count": (1, None)}, "support.count=[1, null]: column count goes down to 0; correct the column"),
         ({"count": (0, 8)}, "support.count=[0, 8]: column count goes up to 9"),
-        ({"count": (-0.5, None)}, "support.count=[-0.5, null]: column count holds integers"),
+        ({"count": (-0.5, None)}, "support.count=[-0.5, null]: column count goes in steps of 1"),
         ({"share": (1, 0)}, "support.share=[1, 0]: the first has to be the smaller one"),
     ],
 )

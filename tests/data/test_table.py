@@ -15,7 +15,7 @@ from data.reading import read
 from data.table import table
 from flows.config import build
 from flows.errors import UserError
-from flows.lattice import quantise
+from flows.lattice import dequantise, quantise
 from flows.wording import MISSING
 
 ROWS = 30
@@ -449,3 +449,43 @@ def test_a_home_folder_may_be_written_short(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{k},{k / 4}\n" for k in range(20)))
     assert table("~/t.csv").spec.names == ("a", "b")
+
+
+# Floats that were recorded in steps
+
+
+def test_recorded_floats_are_a_lattice_that_draws_and_scores_keep(tmp_path):
+    rows = [f"{k % 7 / 10},{k / 3}" for k in range(60)]
+    points = table(csv(tmp_path, "a,b\n" + "\n".join(rows)), quantum={"a": 0.1}, support={"a": (0.0, None)})
+    spec = points.spec
+    assert (spec.quantum, spec.dtypes, spec.support) == (
+        (0.1, None),
+        ("float64", "float64"),
+        ((0.0, None), None),
+    )
+    x = torch.cat([points.source(part).take(slice(None)).x for part in ("train", "val", "test")])
+    assert {f"{value:.3g}" for value in x[:, 0].tolist()} == {f"{k / 10:.3g}" for k in range(7)}
+    spread = dequantise(x.float(), spec, torch.Generator().manual_seed(0))
+    assert not torch.equal(spread[:, 0], x[:, 0].float())
+    torch.testing.assert_close(quantise(spread, spec), x.float())
+
+
+@pytest.mark.parametrize(
+    ("quantum", "says"),
+    [
+        ({"a": 0.2}, "dataset.quantum.a=0.2: 0.1 is no multiple of it, as 26 of 60 values; give the step"),
+        ({"b": 1.0}, "dataset.quantum.b: column b holds int64, a lattice by itself"),
+        ({"c": 1.0}, "dataset.quantum.c: no such feature"),
+    ],
+)
+def test_a_step_that_is_none_of_the_column_is_refused(tmp_path, quantum, says):
+    rows = [f"{k % 7 / 10},{k}" for k in range(60)]
+    refused(csv(tmp_path, "a,b\n" + "\n".join(rows)), says, quantum=quantum)
+
+
+@pytest.mark.parametrize(("step", "many"), [(7, True), (60, False)])
+def test_values_that_recur_are_doubted_aloud(tmp_path, capsys, step, many):
+    table(csv(tmp_path, "a,b\n" + "\n".join(f"{k % step / 10},{k}" for k in range(60))))
+    said = capsys.readouterr().err
+    assert ("column a: 60 of 60 values recur" in said and "dataset.quantum={a: 0.1}?" in said) == many
+    assert said.count("\n") == many
