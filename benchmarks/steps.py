@@ -1,6 +1,7 @@
 """A training step of each contender, scoring and drawing by batch size, in turns.
 
-Medians over rounds, each contender at the thread count it is fastest with.
+Medians over rounds, each contender at the thread count it is fastest with, and large batches at once or in
+blocks, as it is faster.
 `python -m benchmarks.steps realnvp zuko step` measures one kind, or contender, or work alone.
 """
 
@@ -17,8 +18,8 @@ from benchmarks.contenders.architecture import ARCHITECTURES
 from benchmarks.turns import medians
 from benchmarks.worker import Job, Refused, Worker, cores
 
-ROUNDS, THREADS, BATCHES = 9, (1, 2), (1, 256, 65_536)
-JOBS = [Job("step"), *(Job(work, batch) for work in ("log_prob", "sample") for batch in BATCHES)]
+ROUNDS, THREADS, BATCHES = 9, (1, 2), ((1, 0), (256, 0), (65_536, 0), (65_536, 8192))
+JOBS = [Job("step"), *(Job(work, *batch) for work in ("log_prob", "sample") for batch in BATCHES)]
 Key = tuple[str, Job, int]
 
 
@@ -52,8 +53,10 @@ def _kind(kind: str, entries: Sequence[tuple[str, str]], jobs: Sequence[Job], ro
                 workers.append(Worker(name, mode, kind, count))  # once the last one has nothing to do
                 called = label(name, mode)
                 for job in jobs:
-                    if job.work != "step" and mode.startswith("batched"):
-                        continue  # each member is scored and drawn from alone
+                    if job.work != "step" and mode not in ("", "compiled"):
+                        continue  # each member is scored and drawn from alone, and an optimizer does neither
+                    if job.block and name == "flowlab":
+                        continue  # which has blocks of its own
                     if _works(workers[-1], job, called, refused):
                         timers[called, job, count] = partial(workers[-1].seconds, job)
         by_job = sorted(timers.items(), key=lambda timer: jobs.index(timer[0][1]))  # rivals side by side
@@ -61,7 +64,8 @@ def _kind(kind: str, entries: Sequence[tuple[str, str]], jobs: Sequence[Job], ro
     finally:
         for worker in workers:
             worker.dismiss()
-    return {"work": [_work(job, found) for job in jobs], "refused": refused, "threads": threads}
+    asked = dict.fromkeys((job.work, job.batch) for job in jobs)
+    return {"work": [_work(*each, found) for each in asked], "refused": refused, "threads": threads}
 
 
 def _works(worker: Worker, job: Job, name: str, refused: dict[str, str]) -> bool:
@@ -75,18 +79,18 @@ def _works(worker: Worker, job: Job, name: str, refused: dict[str, str]) -> bool
     return True
 
 
-def _work(job: Job, found: dict[Key, float]) -> dict[str, Any]:
+def _work(work: str, batch: int, found: dict[Key, float]) -> dict[str, Any]:
     """Milliseconds of one kind of work by contender, and ours as a fraction of each."""
     best: dict[str, tuple[float, int]] = {}
-    for (name, done, count), seconds in found.items():
-        if done == job:
+    for (name, job, count), seconds in found.items():
+        if (job.work, job.batch) == (work, batch):
             best[name] = min((1e3 * seconds, count), best.get(name, (1e3 * seconds, count)))
     ours = best.get("flowlab", (float("nan"), 0))[0]
     rows = {
         name: {"milliseconds": round(value, 4), "threads": count, "flowlab_takes": round(ours / value, 3)}
         for name, (value, count) in best.items()
     }
-    return {"work": job.work, "batch": job.batch, "contenders": rows}
+    return {"work": work, "batch": batch, "contenders": rows}
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ SHARE = 0.25  # seconds that a timing fills, if a call isn't longer
 
 
 class Job(NamedTuple):
-    """A piece of work: a training step, or scoring or drawing so many points."""
+    """A piece of work: a training step, or scoring or drawing so many points, all at once or in blocks."""
 
     work: Literal["step", "log_prob", "sample"]
     batch: int = 0  # 0 for the step's own
+    block: int = 0  # 0 for all at once
 
 
 class Refused(Exception):
@@ -122,9 +123,13 @@ def _answer(contender: Contender, architecture: Architecture, what: str, job: Jo
 def _work(contender: Contender, architecture: Architecture, job: Job) -> Work:
     if job.work == "step":
         return contender.step
+    block = job.block or job.batch
     if job.work == "sample":
-        return contender.sample(job.batch)
-    return contender.log_prob(architecture.data(job.batch))
+        works = [contender.sample(min(block, job.batch - start)) for start in range(0, job.batch, block)]
+    else:
+        data = architecture.data(job.batch)
+        works = [contender.log_prob(data[start : start + block]) for start in range(0, job.batch, block)]
+    return works[0] if len(works) == 1 else lambda: [work() for work in works]
 
 
 def _time(work: Work, wait: Callable[[object], object]) -> float:

@@ -15,6 +15,8 @@ import checked
 
 checked.check_signatures()
 
+collect_ignore_glob = ["**/conftest.py"]  # not for doctests too, which would import several under one name
+
 settings.register_profile("here", deadline=None, derandomize=True, database=None)
 settings.load_profile("here")  # no clock decides, and every run tries the same
 

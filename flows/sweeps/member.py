@@ -50,10 +50,14 @@ class Member:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Meanwhile its folder is held, unless that failed."""
-        with self.alone(), ExitStack() as folder:
-            with self.alone():
-                folder.enter_context(self.session.opened())
+        folder = ExitStack()
+        with self.alone():
+            folder.enter_context(self.session.opened())
+        try:
             yield
+        finally:  # what is raised meanwhile is all members'
+            with self.alone():
+                folder.close()
 
     @contextmanager
     def training(self, compiled: bool, members: int) -> Iterator[None]:
@@ -63,13 +67,15 @@ class Member:
             compiled: Whether its steps are.
             members: Runs that train together.
         """
-        with self._training:
-            self._training.enter_context(self.alone())
-            with self.alone():
-                self._training.enter_context(self.session.training(compiled, members))
-                progress = self.session.monitor.progress(self.run.step, self.run.steps, shown=False)
-                self._training.enter_context(progress)
+        self._training.enter_context(self.alone())
+        with self.alone():
+            self._training.enter_context(self.session.training(compiled, members))
+            progress = self.session.monitor.progress(self.run.step, self.run.steps, shown=False)
+            self._training.enter_context(progress)
+        try:
             yield
+        finally:
+            self._training.close()
 
     def leave(self, error: Exception | None = None) -> None:
         """End its training: note where it stands, and close its files.
