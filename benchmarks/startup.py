@@ -1,4 +1,7 @@
-"""How long the command line takes to answer, and how long it takes to import us and the peers."""
+"""How long commands take to answer, a run to take its first step, and us and the peers to be imported.
+
+A run of one step validates, saves and says what came of it too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ COMMANDS = {
     "train.py --help": ("train.py", "--help"),
     "tab completion": ("train.py", "-sc", "query=bash"),
     "train.py --cfg job": ("train.py", "--cfg", "job"),
+    "train.py trainer.max_steps=1": ("train.py", "trainer.max_steps=1"),
     **{f"import {name}": ("-c", f"import {name}") for name in IMPORTED},
 }
 
@@ -32,8 +37,15 @@ def measure(rounds: int = 7) -> dict[str, Any]:
 
 
 def _time(command: tuple[str, ...]) -> float:
-    begin = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=os.environ | TYPED, check=True, capture_output=True
-    )
-    return time.perf_counter() - begin
+    with tempfile.TemporaryDirectory() as folder:
+        run = (f"run_dir={folder}/run",) if "trainer.max_steps=1" in command else ()
+        typed = {} if run else TYPED
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *command, *run],
+            cwd=ROOT,
+            env=os.environ | typed,
+            check=True,
+            capture_output=True,
+        )
+        return time.perf_counter() - begin
