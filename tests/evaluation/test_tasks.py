@@ -203,6 +203,9 @@ def test_a_run_without_metrics_has_no_curves(run):
     (run / "metrics.csv").write_text("step,nll\n1,one\n")
     with pytest.raises(UserError, match=r"metrics\.csv: can't be read \(could not convert"):
         do("report", run=run)
+    (run / "metrics.csv").write_text("nll\n1\n")
+    with pytest.raises(UserError, match=r"metrics\.csv: can't be read \(no column step\)"):
+        do("report", run=run)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import torch
 import zoo
 from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
 from terminal import seen
+from typeguard import suppress_type_checks
 
 import train
 from flows.errors import UserError
@@ -30,6 +32,7 @@ from flows.files import Unwritable
 from flows.objectives import Likelihood
 from flows.signals import Stopped
 from flows.sweeps import batched
+from flows.sweeps.member import Member
 from flows.training import checkpoint
 from flows.training.saved import Saved
 from flows.training.session import Session, carry_out
@@ -458,3 +461,11 @@ def test_runs_of_a_batch_share_their_examples(name):
     gone = weakref.ref(moved)
     del moved
     assert gone() is None
+
+
+@suppress_type_checks  # of a session that is none
+def test_what_is_raised_among_open_members_is_not_taken_for_one_s_own():
+    member = Member(SimpleNamespace(opened=nullcontext))
+    with pytest.raises(MemoryError), member.opened():
+        raise MemoryError
+    assert member.error is None

@@ -174,6 +174,7 @@ BROKEN = {
         "a: !!python/object/apply:os.system ['touch marker']",
         "1: {2: 3}",
         "a: &a {b: *a}",
+        "\n".join(["a0: &a0 {x: 1}", *(f"a{k}: &a{k} {{x: *a{k - 1}, y: *a{k - 1}}}" for k in range(1, 40))]),
     ],
     "run.json": [
         "",
@@ -208,6 +209,15 @@ def test_what_is_cut_short_or_hostile_is_only_read(sweep, tmp_path, monkeypatch,
         assert len(summary.runs) == 8
         assert str(summary)
         assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_pipe_is_not_waited_for(sweep, name):
+    path = sweep / name if name == "multirun.yaml" else sweep / "5" / name
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert len(Summary.of(sweep).runs) == 8
 
 
 def test_what_files_say_is_escaped(tmp_path):
