@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,19 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def start():
-    """Start a sweep on the cluster, ended whatever happens."""
+    """Start a sweep on the cluster, ended whatever happens, and all its jobs with it."""
     started = []
 
     def start(folder, *options):
         command = [sys.executable, "train.py", "-m", "hydra/launcher=slurm", f"run_dir={folder}"]
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # in the background it is ignored
         started.append(
             subprocess.Popen(
-                [*command, *KINDS["realnvp"], *options], cwd=ROOT, stderr=subprocess.PIPE, text=True
+                [*command, *KINDS["realnvp"], *options],
+                cwd=ROOT,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=heeding,
             )
         )
         return started[-1]
@@ -52,6 +58,7 @@ def start():
             each.kill()
         each.communicate()
     subprocess.run(["scancel", "--me"], check=True)
+    emptied()
 
 
 def queue():
@@ -60,6 +67,15 @@ def queue():
         ["squeue", "--me", "--noheader", "--array", "--format=%i"], capture_output=True, text=True, check=True
     )
     return {name.partition("_")[2]: name for name in said.stdout.split()}
+
+
+def emptied():
+    """Wait until no job is left, and say whether it came to that."""
+    for _ in range(120):
+        if not queue():
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def trained(run, process):
@@ -114,9 +130,5 @@ def test_row_04_a_sweep_that_is_interrupted_takes_its_jobs_along(start, tmp_path
     sweep.send_signal(signal.SIGINT)
     said = sweep.communicate(timeout=60)
     assert sweep.returncode == 130, said
-    for _ in range(120):
-        if not queue():
-            break
-        time.sleep(0.5)
-    assert queue() == {}
+    assert emptied()
     assert "Traceback" not in said[1]
