@@ -45,12 +45,16 @@ class Setting(NamedTuple):
 
 SETTINGS = [Setting(kind, lr) for kind in ("spline", "realnvp") for lr in (5e-3, 2e-3, 1e-2)]
 CONTENDERS = {
-    **dict.fromkeys(("flowlab", "zuko", "nflows", "normflows", "flowjax"), SETTINGS),
+    "flowlab": [Setting(kind, lr) for kind in ("mixture", "spline") for lr in (1e-2, 5e-3, 2e-3)],
+    **dict.fromkeys(("zuko", "nflows", "normflows", "flowjax"), SETTINGS),
     "FrEIA": [Setting("realnvp", lr) for lr in (5e-3, 1e-3, 2e-3, 3e-3, 7e-3, 1e-2)],  # it has no splines
 }
 WORST = 1e3  # what a KL that isn't finite counts as
 COMMAND = {  # ours, as a user types it
-    "realnvp": ("model=realnvp",),
+    "mixture": (
+        *("model=mixture_autoregressive", "model.components=16"),
+        *("model.width=64", "model.depth=1"),
+    ),
     "spline": ("model=spline_coupling", "model.layers=4", "model.width=64"),
 }
 KEYS = ("contender", "kind", "lr", "seed", "steps")
