@@ -1,6 +1,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-UV := uv==0.13.9
+UV := $(shell grep ^uv== requirements-dev.txt)
 
 .PHONY: train test test-all mutants torture check bench lock help clean
 

@@ -116,8 +116,7 @@ def test_validation_scores_the_same_in_bounded_blocks(monkeypatch):
 
 def test_validation_looks_at_a_bounded_even_part_that_it_reads_once(monkeypatch):
     run, whole = small.start(small.trainer())
-    monkeypatch.setattr(thinned, "NUMBERS", 20)  # of what units are fitted to, and nothing here
-    monkeypatch.setattr(validation, "EXAMPLES", 50)
+    monkeypatch.setattr(thinned, "EXAMPLES", 50)
     part = validation.Validation(small.dataset(), small.RUNTIME)
     assert len(part.source) == 50
     assert part(run) == part(run)
@@ -125,6 +124,8 @@ def test_validation_looks_at_a_bounded_even_part_that_it_reads_once(monkeypatch)
     assert part.floor == pytest.approx(whole.floor, abs=0.5)
     x = small.dataset().source("val").x
     assert torch.equal(part.source.take(slice(None)).x, x[thinned.evenly(128, 50)].float())
+    monkeypatch.setattr(thinned, "NUMBERS", 20)  # as of large fields, which are held at once
+    assert len(validation.Validation(small.dataset(), small.RUNTIME).source) == 10
 
 
 MEASURE = """
