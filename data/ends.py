@@ -14,7 +14,7 @@ from flows.types import FiniteFloat
 from flows.wording import choose, show
 
 RESOLVED = float(np.finfo(np.float32).eps)  # least distance from an end, in widths or in the end itself
-OFF = 1e-9  # that an end may lie beside a lattice
+OFF = 1e-6  # of a step that an end may lie beside the lattice
 Ends = tuple[FiniteFloat | None, FiniteFloat | None]
 Asked = Mapping[str, Ends]
 
@@ -56,7 +56,9 @@ def within(
         return own
     if own is not None:
         _refuse(name, ends, "its levels are its range; leave it out")
-    if quantum is not None and any(end is not None and abs(remainder(end, quantum)) > OFF for end in ends):
+    if quantum is not None and any(
+        end is not None and abs(remainder(end, quantum)) > OFF * quantum for end in ends
+    ):
         _refuse(name, ends, f"column {name} goes in steps of {quantum:g}; give ends that it can take")
     if low is not None and high is not None and not low < high:
         _refuse(name, ends, "the first has to be the smaller one")
