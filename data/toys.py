@@ -13,6 +13,7 @@ from torch import Tensor
 from data.bends import Bend, Twist, Widen
 from data.mixture import Mixture
 from data.shapes import Box, Gaussians, Ring, ribbon
+from data.strewn import half_circles, two_circles
 from data.toy import Toy
 from flows.core import Flow
 from flows.types import Fraction, PositiveInt, Seed
@@ -33,10 +34,11 @@ def moons(
     labels: bool = False,
     seed: Seed = 0,
 ) -> Toy:
-    """Two interleaved half-circles of radius 1, drawn by scikit-learn.
+    """Two interleaved half-circles of radius 1, drawn as scikit-learn does.
 
-    It spaces points evenly along the curves before it blurs them: means are surer than those of independent
-    draws, so that intervals err on the wide side, and parts of equal size have equal places along the curve.
+    Points are spaced evenly along the curves before they are blurred: means are surer than those of
+    independent draws, so that intervals err on the wide side, and parts of equal size have equal places
+    along the curve.
 
     Args:
         noise: Standard deviation of the blur.
@@ -45,7 +47,6 @@ def moons(
     >>> moons(n_train=10).source("train").take(slice(None)).x.shape
     torch.Size([10, 2])
     """
-    from sklearn.datasets import make_moons
 
     def upper(t: Tensor) -> Tensor:
         return torch.stack([t.cos(), t.sin()], -1)
@@ -54,7 +55,7 @@ def moons(
         return torch.stack([1 - t.cos(), 0.5 - t.sin()], -1)
 
     truth = Mixture([ribbon(curve, (0, math.pi), noise) for curve in (upper, lower)])
-    draw = partial(make_moons, noise=noise)
+    draw = partial(half_circles, noise=noise)
     return Toy(truth, (n_train, n_val, n_test), seed, labels, "moon", draw)
 
 
@@ -67,7 +68,7 @@ def circles(
     labels: bool = False,
     seed: Seed = 0,
 ) -> Toy:
-    """A circle of radius 1 around a smaller one, drawn by scikit-learn, evenly along both as `moons`.
+    """A circle of radius 1 around a smaller one, drawn as scikit-learn does, evenly along both as `moons`.
 
     Args:
         noise: Standard deviation of the blur.
@@ -77,10 +78,8 @@ def circles(
     >>> circles(n_train=10).source("train").take(slice(None)).x.shape
     torch.Size([10, 2])
     """
-    from sklearn.datasets import make_circles
-
     truth = Mixture([Ring(1.0, noise), Ring(factor, noise)])
-    draw = partial(make_circles, noise=noise, factor=factor)
+    draw = partial(two_circles, noise=noise, factor=factor)
     return Toy(truth, (n_train, n_val, n_test), seed, labels, "circle", draw)
 
 

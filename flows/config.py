@@ -220,10 +220,12 @@ def _try(optimizer: Any, arguments: Config, where: str) -> None:
     """Take one step in a vector: torch checks ranges, and what an optimizer can't do, only there."""
     from torch import nn, zeros
 
+    from flows.optimizing import optimizer_of, stepper
+
     weights = nn.Parameter(zeros(1))
     weights.grad = zeros(1)
     try:
-        optimizer([weights], **arguments).step()
+        stepper(optimizer_of(weights, partial(optimizer, **arguments)))()
     except (ValueError, RuntimeError, TypeError, AssertionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{where}: {reason or 'torch refuses these settings together'}") from error

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 FLOOR = {"errors", "types", "files", "parquet", "signals", "wording"}  # know nothing of flows
 MAY = {
     "nets": set(),  # torch alone
+    "optimizing": set(),  # torch alone
     "bases": {"core"} | FLOOR,
     "heads": set(),  # torch alone
     "transforms": {"core", "masks", "heads", "nets"} | FLOOR,
@@ -21,10 +25,10 @@ MAY = {
     "lattice": {"core"} | FLOOR,
     "masks": FLOOR,
     "objectives": {"core", "masks", "transforms", "nets"} | FLOOR,
-    "training": {"core", "lattice", "objectives", "config"} | FLOOR,
+    "training": {"core", "lattice", "objectives", "optimizing", "config"} | FLOOR,
     "sweeps": {"core", "objectives", "training", "config", "evaluation"} | FLOOR,  # pages of one look
     "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves
-    "config": {"targets"} | FLOOR,
+    "config": {"targets", "optimizing"} | FLOOR,
     "cli": {"composition", "refusals", "sweeps"} | FLOOR,
     "__init__": {"core", "lattice", "training"},
     "data": {"core", "masks"} | FLOOR,
@@ -171,3 +175,27 @@ def test_a_heavy_import_is_seen(copy, file, line):
     path = copy / file
     path.write_text(f"{path.read_text()}\n{line}\n")
     assert heavy(copy) != []
+
+
+FIRST_STEP = """
+import json, runpy, sys
+from flows.training.trainer import Trainer
+
+unneeded = ("torch._dynamo", "scipy", "sklearn", "matplotlib")
+step = Trainer.take_turn
+
+def turn(self, run):
+    step(self, run)
+    print(json.dumps([name for name in unneeded if name in sys.modules]))
+
+Trainer.take_turn = turn
+sys.argv = ["train.py", "trainer.max_steps=1", "logger=csv", f"run_dir={sys.argv[1]}"]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+def test_the_first_step_waits_for_nothing_that_it_does_not_need(tmp_path):
+    """The compiler, scikit-learn and matplotlib take longer to import than all else but torch."""
+    command = [sys.executable, "-c", FIRST_STEP, str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=ROOT, check=True, text=True, capture_output=True)
+    assert json.loads(done.stdout.splitlines()[0]) == []

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from flows.errors import UserError
+from flows.optimizing import optimizer_of, stepper
 from flows.training.guard import Checked, checked
 
 Tensors = dict[str, Tensor]
@@ -47,7 +48,8 @@ class Player:
         self.ema = ema
         self.weights, self.gradient = _flatten(net)
         self.average = self.weights.detach().clone()
-        self.optimizer = optimizer([self.weights])
+        self.optimizer = optimizer_of(self.weights, optimizer)
+        self._step = stepper(self.optimizer)
         self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
         self.capturable = self.weights.is_cuda and all(map(_capturable, self.optimizer.param_groups))
         self.share: float | Tensor = 0.0  # of the new weights in the average
@@ -94,7 +96,7 @@ class Player:
         weights = self.weights.detach()
         before = weights.clone()
         self.weights.grad = slope.gradient
-        self.optimizer.step()
+        self._step()
         good = slope.good & (torch.linalg.vector_norm(weights) < torch.inf)
         weights.copy_(torch.where(good, weights, before))  # momentum moves them even without a gradient
         if self.ema is not None:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
+from sklearn.datasets import make_circles, make_moons
 
 from data import shapes, toys
 from data.bends import Bend, Twist, Widen
 from data.mixture import Mixture
 from data.shapes import Box, Gaussians, Ring, ribbon
+from data.strewn import half_circles, two_circles
 from flows.errors import UserError
 
 WIDE = ("banana", "funnel")  # tails that leave any square
@@ -149,8 +151,19 @@ def polar(radius, angle):
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 30_000])
+def test_points_are_those_of_scikit_learn(n):
+    told = {"noise": 0.05, "random_state": 5}
+    for ours, theirs in (
+        (half_circles(n, **told), make_moons(n, **told)),
+        (two_circles(n, factor=0.3, **told), make_circles(n, factor=0.3, **told)),
+    ):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def by_hand(name, n, rng):
-    """Draws as a toy's docstring describes them, by numpy alone; scikit-learn's own draws serve the rest."""
+    """Draws as a toy's docstring describes them, by numpy alone; scikit-learn's draws serve the rest."""
     blur, k = rng.normal(size=(n, 2)), rng.integers(0, 240, n)
     match name:
         case "rings":
@@ -181,7 +194,7 @@ def by_hand(name, n, rng):
 def test_truth_has_the_law_it_says(builder, name):
     toy = builder()
     if name in ("moons", "circles", "swiss_roll"):
-        assert toy._draw != toy._from_truth, "scikit-learn draws these, so their own draws are the check"
+        assert toy._draw != toy._from_truth, "these are scikit-learn's draws, so they are the check"
     else:
         assert chi_square(by_hand(name, 20_000, np.random.default_rng(0)), toy.truth) > 1e-3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, wraps
 
 import pytest
 import torch
@@ -49,6 +49,38 @@ def test_same_path_as_an_ordinary_loop(name):
         torch.testing.assert_close(player.grad_norm, norm)
     for ours, theirs in zip(player.net.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def halving(step):
+    @wraps(step)
+    def wrapped(optimizer, closure=None):
+        step(optimizer, closure)
+        with torch.no_grad():
+            for weights in optimizer.param_groups[0]["params"]:
+                weights.mul_(0.5)
+
+    return wrapped
+
+
+class Halving(torch.optim.SGD):
+    """Not one of torch's own: what wraps its step is meant to."""
+
+    step = halving(torch.optim.SGD.step)
+
+
+def test_an_optimizer_of_ones_own_takes_its_whole_step():
+    player = Player(net(), partial(Halving, lr=0.0))
+    before = player.weights.detach().clone()
+    move(player, player.backward(loss(player.net)))
+    torch.testing.assert_close(player.weights.detach(), before / 2)
+
+
+def test_making_one_leaves_the_optimizers_of_others_as_they_are():
+    before = torch.optim.Optimizer.add_param_group
+    Player(net(), partial(torch.optim.SGD, lr=0.1))
+    with pytest.raises(ValueError, match="learning rate"):
+        Player(net(), partial(torch.optim.SGD, lr=-1.0))
+    assert torch.optim.Optimizer.add_param_group is before
 
 
 def test_clipping_bounds_the_step():
