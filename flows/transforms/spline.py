@@ -97,10 +97,9 @@ class Spline(Elementwise):
         raw, slopes = theta.split((2 * self.bins, self.bins + 1))
         shares = LEAST + (1 - LEAST * self.bins) * raw.unflatten(0, (2, self.bins)).softmax(1)
         inner = shares[:, :-1]
-        passed = at >= inner[0 if of_x else 1].detach().cumsum(0)
-        place = passed.sum(0, keepdim=True)
+        passed = (at >= inner[0 if of_x else 1].detach().cumsum(0)).to(at.dtype)
         x, y = (passed * inner).sum(1)
-        hot = place == torch.arange(self.bins, device=at.device).view(-1, *[1] * at.dim())
+        hot = torch.cat((1 - passed[:1], passed[:-1] - passed[1:], passed[-1:]))  # 1 where the point lies
         width, height = (hot * shares).sum(1)
         ends = slopes * free
         ends = torch.stack(((hot * ends[:-1]).sum(0), (hot * ends[1:]).sum(0)))
