@@ -23,7 +23,8 @@ QUIET = Logger(tensorboard=False, figures=0, log_every=10)
 
 
 def dataset(seed: int = 0, labels: bool = False) -> Toy:
-    return moons(n_train=512, n_val=128, n_test=128, seed=seed, labels=labels)
+    """Ten batches of the trainer below, which thus validates after each epoch."""
+    return moons(n_train=640, n_val=128, n_test=128, seed=seed, labels=labels)
 
 
 def trainer(lr: float = 1e-2, objective: Objective | None = None, **options: Any) -> Trainer:

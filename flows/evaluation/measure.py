@@ -20,6 +20,7 @@ from flows.lattice import dequantise, log_cell, quantise
 from flows.training.thinned import evenly
 
 SEARCHED = 100_000  # most training points among which the nearest is looked for
+DRAWN = 2**21  # numbers of all fields drawn to compare densities: the ratio's tail wants many
 ORDERS, ORDERED = 24, 1000  # most orders of many features, and most points that they are tried on
 
 
@@ -109,7 +110,8 @@ def _fields(
             ends = [end for end in ("", "_low", "_high", "_floor") if f"{whole}{end}" in metrics]
             metrics |= {f"{each}{end}": metrics[f"{whole}{end}"] / size for end in ends}
         if truth is not None and metrics["kl_to_truth"] < 1:  # farther off, a few draws carry the mean
-            metrics |= truth_ratio(model, truth, test.context, generator).flat("truth_ratio")
+            drawn = min(20_000, DRAWN // size)
+            metrics |= truth_ratio(model, truth, test.context, generator, n=drawn).flat("truth_ratio")
     pool = test.x if train is None else train.x
     metrics |= judge_fields(model, truth, dataset.spec, test, pool, generator, n_members)
     return Measured(metrics, _warnings(metrics))

@@ -52,7 +52,8 @@ class Trainer:
         clip_norm: Largest norm of a gradient; null for any.
         jitter: Noise on training examples, in standard deviations of each feature; 0 for none.
         ema: Decay of the average of the weights that is validated and kept; null for the last weights.
-        validate_every: Steps between validations.
+        validate_every: Steps between validations; before the first of these there is one after 1, 2, 4, …
+            epochs, since few examples are soon learned by heart.
         patience: Validations without a new best before stopping; null for never.
         checkpoint_every: Steps between checkpoints; null for each epoch.
         keep: How many of the last checkpoints stay.
@@ -215,8 +216,9 @@ class Trainer:
         step, last = run.step, run.step == run.steps
         monitor.pulse(step)
         folder = monitor.folder / "checkpoints"
-        save_every = self.checkpoint_every or max(1, self.epoch(run) // len(self.objective.cycle))
-        log, validate, save = (monitor.due(step), step % self.validate_every == 0, step % save_every == 0)
+        epoch = max(1, self.epoch(run) // len(self.objective.cycle))
+        log, validate = monitor.due(step), self._validates(step, epoch)
+        save = step % (self.checkpoint_every or epoch) == 0
         if log or validate or save or last:
             _stop_if_diverged(run, folder)
         scores = validation(run) if validate or last else None  # what may be stopped comes first
@@ -234,6 +236,11 @@ class Trainer:
             checkpoint.write(folder / "last", step, run.state(), self.keep)
         if better:  # after the last, so that a run never resumes before its best
             checkpoint.write(folder / "best", step, run.state())
+
+    def _validates(self, step: int, epoch: int) -> bool:
+        epochs, within = divmod(step, epoch)
+        early = step < self.validate_every and within == 0 and epochs.bit_count() == 1
+        return early or step % self.validate_every == 0
 
     def _progress(self, run: Run) -> dict[str, float]:
         values = run.means()

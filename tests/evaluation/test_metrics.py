@@ -165,6 +165,14 @@ def test_truth_ratio_is_one_where_nothing_is_missed():
     assert ratio.high - ratio.low < 0.05
 
 
+def test_truth_ratio_draws_under_each_context_until_it_is_sure():
+    """Few contexts, however many draws they are given, must not leave the mean in doubt."""
+    model, truth = gaussian(std=1.2, shift=3.0), gaussian(shift=3.0)
+    ratio = truth_ratio(model, truth, torch.tensor([[0.0], [1.0], [2.0]]), generator(), 6000)
+    assert ratio.low <= 1 <= ratio.high
+    assert ratio.high - ratio.low < 0.08
+
+
 def test_truth_ratio_is_the_mass_that_is_covered():
     near, far = (Gaussians(torch.tensor([[centre, 0.0]]), 1.0) for centre in (0.0, 50.0))
     ratio = truth_ratio(Mixture([near]), Mixture([near, far]), None, generator())

@@ -40,7 +40,7 @@ from flows.training.table import read
 from flows.training.trainer import Trainer
 
 TINY = (
-    *("dataset=moons", "dataset.n_train=256", "dataset.n_val=64", "dataset.n_test=64"),
+    *("dataset=moons", "dataset.n_train=320", "dataset.n_val=64", "dataset.n_test=64"),
     *("model=realnvp", "model.layers=2", "model.width=8", "trainer.batch_size=32", "trainer.max_steps=30"),
     *("trainer.validate_every=10", "trainer.checkpoint_every=10", "trainer.keep=9", "runtime.dtype=float64"),
     *("runtime.device=cpu", "logger=csv", "logger.log_every=10"),
@@ -144,7 +144,7 @@ def test_one_that_can_not_be_saved_when_stopped_leaves_the_others_alone(tmp_path
     save_stopped = Trainer.save_stopped
     monkeypatch.setattr(Trainer, "save_stopped", save)
     monkeypatch.setattr(batched, "stop_if_asked", check)
-    own = ("trainer.checkpoint_every=99", "trainer.validate_every=99")
+    own = ("trainer.checkpoint_every=99", "trainer.validate_every=99", "dataset.n_train=6400")
     with pytest.raises(Stopped):
         together(tmp_path, *[(f"seed={seed}", *own) for seed in range(3)])
     assert f"{tmp_path}/0: not saved: [Errno 28] No space left on device" in capsys.readouterr().err

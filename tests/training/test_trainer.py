@@ -21,10 +21,17 @@ def test_it_learns(tmp_path):
     assert scores[-1] > 0  # nothing beats the truth
 
 
+def test_few_examples_are_looked_at_after_their_first_epochs(tmp_path):
+    """Since they may be known by heart long before the first regular validation."""
+    small.fit(small.trainer(batch_size=128, max_steps=100, validate_every=50), tmp_path)
+    rows = read(tmp_path / "metrics.csv")
+    assert [int(row["step"]) for row in rows if row["val_nll"]] == [5, 10, 20, 40, 50, 100]
+
+
 def test_budgets():
     for options, steps in (
         ({"max_steps": 7}, 7),
-        ({"max_steps": None, "max_epochs": 3}, 24),
+        ({"max_steps": None, "max_epochs": 3}, 30),
         ({"max_steps": 5, "max_epochs": 3}, 5),
     ):
         assert small.start(small.trainer(**options))[0].steps == steps

@@ -68,9 +68,11 @@ def truth_ratio(
 ) -> Interval:
     """E over draws of the model of p_true / p_model: 1 where the sampler draws from the density it claims.
 
-    With contexts (N, *context_shape), one draw for each; otherwise n draws. Where the model misses a part
-    of the truth altogether, the ratio falls below 1 by the mass that is missed.
+    It is taken over n draws; with contexts (N, *context_shape), over as many of each as make n, one at least.
+    Where the model misses a part of the truth altogether, the ratio falls below 1 by the mass that is missed.
     """
+    if contexts is not None:
+        contexts = contexts.repeat(max(1, n // len(contexts)), *[1] * (contexts.dim() - 1))
     x = samples(density, n if contexts is None else len(contexts), contexts, generator)
     batch = Batch(x, contexts)
     return bootstrap((log_prob(truth, batch) - log_prob(density, batch)).exp(), generator)
