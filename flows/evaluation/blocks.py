@@ -114,6 +114,7 @@ def samples(
     The generator must live where the sampler does. `size` is how many numbers an example has, where it may be
     large and no context tells.
     """
+    keep_memory()
     device, dtype = place(sampler)
     size = size if contexts is None else contexts[0].numel()
     block = min(block, max(1, NUMBERS // size))
