@@ -20,17 +20,21 @@ class Outcome(NamedTuple):
         folder: The run's directory.
         step: Its last step.
         scores: Validation, of the best checkpoint.
+        best: The step of that.
         board: Whether TensorBoard has something to show.
     """
 
     folder: Path
     step: int
     scores: dict[str, float]
+    best: int
     board: bool = True
 
     def __str__(self) -> str:
         run = _near(self.folder)
         scores = "  ".join(f"{name} {score:.4f}" for name, score in self.scores.items())
+        if scores and self.best < self.step:
+            scores += f"  best at step {self.best} of {self.step}"
         parts = [
             scores or f"{self.step} steps",
             f"run {shlex.quote(run)}",

@@ -186,7 +186,7 @@ class Session:
         if best is not None:
             self.run.players["model"].restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
-        return Outcome(self.folder.path, self.run.step, scores, self.logger.tensorboard)
+        return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
         """The run where its folder says that it stands."""

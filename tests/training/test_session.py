@@ -276,19 +276,21 @@ def test_the_last_line_says_it_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("flows.training.outcome._EVALUATE", tmp_path / "evaluate.py")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none" / "python"))
-    outcome = Outcome(tmp_path / "outputs" / "a", 40, {"nll": 0.30251, "kl_to_truth": 0.0125})
+    outcome = Outcome(tmp_path / "outputs" / "a", 40, {"nll": 0.30251, "kl_to_truth": 0.0125}, best=40)
     line = "nll 0.3025  kl_to_truth 0.0125 | run outputs/a | python evaluate.py run=outputs/a"
     assert str(outcome) == f"{line} | tensorboard --logdir outputs/a"
     assert str(outcome._replace(board=False)) == line
     assert str(outcome._replace(scores={})).startswith("40 steps | run outputs/a | ")
+    worse = outcome._replace(best=8)  # it was overfitting for most of the time
+    assert str(worse).startswith("nll 0.3025  kl_to_truth 0.0125  best at step 8 of 40 | run outputs/a | ")
 
 
 def test_a_path_is_relative_where_that_is_shorter(tmp_path, monkeypatch):
     deep = tmp_path.joinpath(*["deeper"] * 40)
     deep.mkdir(parents=True)
     monkeypatch.chdir(deep)
-    assert f"run {tmp_path / 'run'} |" in str(Outcome(tmp_path / "run", 1, {}))
-    assert "run ../run |" in str(Outcome(deep.parent / "run", 1, {}))
+    assert f"run {tmp_path / 'run'} |" in str(Outcome(tmp_path / "run", 1, {}, best=1))
+    assert "run ../run |" in str(Outcome(deep.parent / "run", 1, {}, best=1))
 
 
 def test_programs_are_named_so_that_a_shell_finds_them(tmp_path, monkeypatch):
@@ -299,11 +301,11 @@ def test_programs_are_named_so_that_a_shell_finds_them(tmp_path, monkeypatch):
         (programs / name).touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(programs / "python"))
     monkeypatch.setenv("PATH", "/usr/bin")
-    line = str(Outcome(Path("a"), 1, {}))
+    line = str(Outcome(Path("a"), 1, {}, best=1))
     assert " | .venv/bin/python " in line
     assert " | .venv/bin/tensorboard --logdir a" in line
     monkeypatch.setenv("PATH", str(programs))
-    line = str(Outcome(Path("a"), 1, {}))
+    line = str(Outcome(Path("a"), 1, {}, best=1))
     assert " | python " in line
     assert " | tensorboard --logdir a" in line
 
@@ -313,7 +315,7 @@ def test_programs_are_named_so_that_a_shell_finds_them(tmp_path, monkeypatch):
 )
 def test_commands_can_be_pasted_whatever_the_folder_is_called(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, where, evaluate, board = map(shlex.split, str(Outcome(tmp_path / name, 1, {})).split(" | "))
+    _, where, evaluate, board = map(shlex.split, str(Outcome(tmp_path / name, 1, {}, best=1)).split(" | "))
     assert where == ["run", name]
     assert board[1:] == ["--logdir", name]
     (override,) = OverridesParser.create().parse_overrides(evaluate[2:])
