@@ -186,8 +186,7 @@ def _call(
             raise UserError(f"{where}.{k}: given by the program; leave it out")
         if k not in takes and (not open_ended or str(k).startswith("_")):
             free = [option for option in takes if option not in given]
-            drop = "" if nearest(str(k), free) else f"; where a file gives it, ~{where}.{k} drops it"
-            raise UserError(f"{where}.{k}: no such key; {choose(str(k), free, 'keys', f'{where}.')}{drop}")
+            raise UserError(f"{where}.{k}: no such key; {_other_key(str(k), free, where, values)}")
     for k, field in takes.items():
         if field.required and k not in values and k not in given and (given or not later):
             raise _missing(f"{where}.{k}", field.annotation)
@@ -201,6 +200,15 @@ def _call(
     if name.startswith("torch.optim."):
         _try(thing, arguments, where)
     return _Call(where, thing, arguments, later)
+
+
+def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str, Any]) -> str:
+    """What else somebody may have meant by a key that isn't there: one that is, or the same, deeper."""
+    deeper = next((k for k, value in values.items() if isinstance(value, Mapping) and key in value), None)
+    if deeper is not None:
+        return f"did you mean {where}.{deeper}.{key}?"
+    drop = "" if nearest(key, options) else f"; where a file gives it, ~{where}.{key} drops it"
+    return f"{choose(key, options, 'keys', f'{where}.')}{drop}"
 
 
 def _placed(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]:

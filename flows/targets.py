@@ -43,7 +43,7 @@ def target(name: Any, rooms: Sequence[str], key: str) -> Any:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not _within(name, rooms):
         raise UserError(
             f"{key}={show(name)}: not allowed; only things in {', '.join(rooms)} are built here "
-            "(your own package: trusted_packages=[NAME] on the command line)"
+            "(your own package: trusted_packages=[NAME] on the command line, trusted=(NAME,) in Python)"
         )
     found = locate(name, key)
     if not _within(f"{found.__module__}.", rooms):

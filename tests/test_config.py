@@ -218,6 +218,12 @@ def test_a_module_that_lacks_something_of_its_own_is_not_called_missing(mine, tm
         check({"_target_": "mine_house.torn.x"}, trusted=[mine])
 
 
+def test_a_key_that_belongs_deeper_is_told_where():
+    assert "trainer.lr: no such key; did you mean trainer.optimizer.lr?" in refusal(
+        TRAINER | {"optimizer": ADAMW, "lr": 0.1}, "trainer"
+    )
+
+
 def test_an_optimizer_waits_for_its_parameters():
     optimizer = build(TRAINER | {"optimizer": ADAMW | {"betas": [0, 0.9]}}, "trainer").optimizer
     assert isinstance(optimizer, partial)

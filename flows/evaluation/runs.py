@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -74,22 +75,24 @@ def find(run: str, outputs: Path = OUTPUTS) -> Path:
     if run != "latest":
         path = Path(run)
         if not (path / "run.json").is_file():
-            raise UserError(f"run={run}: {_wrong(path)}; give run=PATH or run=latest")
+            raise UserError(f"run={run}: {_wrong(path)}")
         return path
     runs = [facts.parent for facts in outputs.rglob("run.json")]
     if not runs:
         raise UserError(f"run=latest: no run under {outputs}/; train one (python train.py) or give run=PATH")
-    return max(runs, key=lambda path: ((path / "run.json").stat().st_mtime_ns, path))
+    latest = max(runs, key=lambda path: ((path / "run.json").stat().st_mtime_ns, path))
+    print(f"run=latest: {latest}", file=sys.stderr)
+    return latest
 
 
 def _wrong(path: Path) -> str:
     """Why a path is no run's directory."""
     if not path.exists():
-        return "no such folder"
+        return "no such folder; give run=PATH or run=latest"
     inner = next(iter(sorted(path.glob("*/run.json"))), None)
     if inner is not None:
-        return f"not a run's directory but one of several, such as run={inner.parent}; sweep={path} for all"
-    return "not a run's directory, it holds no run.json"
+        return f"not a run's directory but one of several; give run={inner.parent}, or sweep={path} for all"
+    return "not a run's directory, it holds no run.json; give run=PATH or run=latest"
 
 
 def open_run(

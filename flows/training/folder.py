@@ -6,7 +6,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, final
@@ -67,12 +67,12 @@ class Folder:
         differences = _differences(saved, config)
         refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
         known = self.facts().get("data_hash", data_hash)
-        if known != data_hash:
-            refused["data_hash"] = (known, data_hash)
-        if refused:
-            listed = "; ".join(f"{name} is {a} there and {b} here" for name, (a, b) in refused.items())
+        listed = [_told(name, *refused[name]) for name in telling(refused)]
+        if known != data_hash and not any(name.startswith("dataset.") for name in refused):
+            listed.append("its training data was another")
+        if listed:
             raise UserError(
-                f"{self.path}: can't carry on, it holds another run: {listed}; give a new run_dir"
+                f"{self.path}: can't carry on, it holds another run: {'; '.join(listed)}; give a new run_dir"
             )
         return any(name in _BUDGET for name in differences)
 
@@ -176,6 +176,33 @@ def entries(folder: Path) -> set[str]:
 def free(name: str) -> bool:
     """Whether a run stays the same run whatever the value of this dotted key."""
     return name.startswith(_FREE)
+
+
+def telling(keys: Collection[str]) -> list[str]:
+    """Of dotted keys that differ those that say it: of things that are other things, `_target_` alone.
+
+    >>> telling(["seed", "model._target_", "model.width"])
+    ['seed', 'model._target_']
+    """
+    others = [key.removesuffix("_target_") for key in keys if key.endswith("._target_")]
+    return [key for key in keys if all(key == f"{o}_target_" or not key.startswith(o) for o in others)]
+
+
+def short(key: str, value: Any) -> tuple[str, Any]:
+    """A dotted key and its value as people say it: a target is the thing itself, by its last name.
+
+    >>> short("model._target_", "flows.models.realnvp.realnvp"), short("seed", 3)
+    (('model', 'realnvp'), ('seed', 3))
+    """
+    if key.endswith("._target_"):
+        return key.removesuffix("._target_"), str(value).rpartition(".")[2]
+    return key, value
+
+
+def _told(key: str, there: Any, here: Any) -> str:
+    """How two configurations differ in a key."""
+    (name, before), (_, now) = short(key, there), short(key, here)
+    return f"{name} is {before} there and {now} here"
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -19,6 +19,7 @@ import yaml
 from gaussians import Drawn, gaussian
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lives import live
+from typeguard import suppress_type_checks
 
 import flows
 from flows.config import build
@@ -29,7 +30,7 @@ from flows.evaluation.meaning import rows
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks import perform
 from flows.evaluation.tasks.context import typed_context
-from flows.evaluation.tasks.report import _steps, report
+from flows.evaluation.tasks.report import _steps, _titles, report
 from flows.evaluation.tasks.sample import sample
 from flows.evaluation.tasks.score import score
 from flows.lattice import quantise
@@ -241,16 +242,31 @@ def test_an_ensemble_of_nonsense_is_refused_in_one_line(fields, tmp_path, n_memb
     assert "\n" not in str(refusal.value)
 
 
+@suppress_type_checks
+def test_runs_that_are_compared_are_called_by_what_tells_them_apart():
+    """Of two models by their names, and not by every key that only one of them has."""
+
+    def called(name, width, **rest):
+        model = {"_target_": f"flows.models.{name}.{name}", "width": width}
+        return SimpleNamespace(saved=SimpleNamespace(config={"model": model, "seed": 0} | rest))
+
+    different = {"a": called("realnvp", 32), "b": called("spline_coupling", 64, seed=1)}
+    assert _titles(different) == {"a": "a model=realnvp seed=0", "b": "b model=spline_coupling seed=1"}
+    alike = {"a": called("realnvp", 32), "b": called("realnvp", 64)}
+    assert _titles(alike) == {"a": "a model.width=32", "b": "b model.width=64"}
+
+
 # Which run
 
 
-def test_latest_is_the_run_last_written_to_in_sweeps_too(tmp_path):
+def test_latest_is_the_run_last_written_to_in_sweeps_too(tmp_path, capsys):
     for age, name in enumerate(["sweep/1", "old", "sweep/0"]):
         facts = tmp_path / name / "run.json"
         facts.parent.mkdir(parents=True)
         facts.touch()
         os.utime(facts, (1000 - age, 1000 - age))
     assert find("latest", tmp_path) == tmp_path / "sweep/1"
+    assert capsys.readouterr().err == f"run=latest: {tmp_path / 'sweep/1'}\n"
 
 
 def test_no_run_is_said_kindly(tmp_path, monkeypatch):
@@ -263,7 +279,7 @@ def test_no_run_is_said_kindly(tmp_path, monkeypatch):
         do("report", run=tmp_path / "nowhere")
     (tmp_path / "sweep/0").mkdir(parents=True)
     (tmp_path / "sweep/0/run.json").write_text("{}")
-    with pytest.raises(UserError, match=r"one of several, such as run=.*sweep/0; sweep=.*sweep for all"):
+    with pytest.raises(UserError, match=r"one of several; give run=.*sweep/0, or sweep=.*sweep for all"):
         do("report", run=tmp_path / "sweep")
     with pytest.raises(UserError, match="at least one run"):
         do("report", runs=[])
@@ -370,7 +386,7 @@ def test_data_that_has_moved_is_told_and_found(tmp_path):
     composed.run(run, *told, f"dataset.path={there}", "trainer.max_steps=4")
     do("score", **given)
     table(tmp_path / "other.csv", "\n".join(["a,b", *(f"{b},{a}" for a, b in points)]) + "\n")
-    with pytest.raises(UserError, match="data_hash"):
+    with pytest.raises(UserError, match="its training data was another"):
         composed.run(run, *told, f"dataset.path={tmp_path / 'other.csv'}", "trainer.max_steps=4")
 
 

@@ -91,7 +91,7 @@ def test_row_10_without_a_file_or_its_checksum_it_is_incomplete(tmp_path, capsys
     [
         (["model.width=16"], "model.width is 8 there and 16 here"),
         (["dataset.noise=0.1"], "dataset.noise is 0.05 there and 0.1 here"),
-        (["dataset=circles"], "dataset._target_ is data.toys.moons there and data.toys.circles here"),
+        (["dataset=circles"], "dataset is moons there and circles here"),
     ],
 )
 def test_row_11_another_configuration_is_refused_with_the_difference(tmp_path, overrides, said):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flows.evaluation.plots.style import MUTED, PALETTE, label, legend, panels
+from flows.evaluation.plots.style import MUTED, PALETTE, cut, label, legend, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ TITLES = {
     "generator_adversarial": "Generator's loss to the critic",
 }
 UNITS = {"nll": "nats", KL: "nats"}
+LETTERS = 60  # of a run's name that there is room for
 TRAINED = ("critic_loss", "gradient_penalty", "generator_adversarial")  # shown though only training has them
 
 
@@ -73,7 +74,8 @@ def _panel(axes: Axes, score: str, runs: Mapping[str, Rows]) -> None:
         if train[0]:
             (thin,) = axes.plot(*train, color=MUTED if alone else colour, linewidth=0.8)
             thin.set(label="training") if alone else thin.set(alpha=0.3)
-        axes.plot(*val, color=colour, linewidth=1.8, marker=".", label="validation" if alone else name)
+        called = "validation" if alone else cut(name, LETTERS)
+        axes.plot(*val, color=colour, linewidth=1.8, marker=".", label=called)
         shown += _settled(train[1]) + _settled(val[1])
     if shown and score != KL and score not in TRAINED:
         margin = 0.05 * (max(shown) - min(shown)) or 0.1

@@ -80,7 +80,7 @@ def impute(
         x = torch.tensor(given, dtype=torch.float64).expand(n, -1)
         contexts = None if about is None else about.expand(n, -1)
         filled = _fill(model, x, x.isnan(), contexts, spec, generator)
-        table = frame(filled, contexts, spec)
+        table = frame(filled.to(place(model)[1]), contexts, spec)
         said = _summary(
             table, [name for name, value in zip(spec.names, given, strict=True) if value != value]
         )
@@ -109,6 +109,8 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
             raise UserError(f"observed.{name}: no such feature; {choose(name, spec.names, 'features')}")
         place = spec.names.index(name)
         values[name] = _number(name, value, spec.levels[place] if spec.levels else None)
+        if spec.dtypes and "int" in spec.dtypes[place].lower() and values[name] % 1:
+            raise UserError(f"observed.{name}={value}: expected a whole number, as the column has")
         low, high, slack = _range(spec, place)
         if not low <= values[name] <= high + slack:
             raise UserError(f"observed.{name}={value}: out of its range, {low:g} to {high:g}")
@@ -203,6 +205,6 @@ def _summary(table: pd.DataFrame, hidden: Sequence[str]) -> str:
     numbers = table[[*hidden]].select_dtypes("number")
     if numbers.empty:
         return ""
-    lines = numbers.quantile([*QUANTILES]).T
+    lines = numbers.quantile([*QUANTILES], interpolation="nearest").T
     lines.columns = [f"{quantile:.0%}" for quantile in QUANTILES]
     return f"{lines.to_string(float_format=lambda v: f'{v:.4g}')}\n"

@@ -27,7 +27,7 @@ from flows.evaluation.tabular import csv_text
 from flows.evaluation.tasks.files import ready, warn, write
 from flows.lattice import dequantise
 from flows.signals import stop_if_asked
-from flows.training.folder import flat, free
+from flows.training.folder import flat, free, short, telling
 from flows.training.outcome import override
 from flows.training.saved import Saved
 from flows.types import Members, PositiveInt, Seed
@@ -200,8 +200,9 @@ def _titles(every: Mapping[str, Opened]) -> dict[str, str]:
     configs = {name: dict(flat(opened.saved.config)) for name, opened in every.items()}
     keys = dict.fromkeys(key for config in configs.values() for key in config if not free(key))
     differ = [key for key in keys if len({str(config.get(key)) for config in configs.values()}) > 1]
+    shown = telling(differ)
     return {
-        name: " ".join([name, *(f"{key}={config.get(key)}" for key in differ)])
+        name: " ".join([name, *("=".join(map(str, short(key, config.get(key)))) for key in shown)])
         for name, config in configs.items()
     }
 
