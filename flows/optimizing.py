@@ -35,7 +35,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], object]:
     step = inspect.unwrap(type(optimizer).step)
 
     def plain() -> None:
-        with torch.no_grad():
+        with torch.set_grad_enabled(optimizer.defaults.get("differentiable", False)):
             step(optimizer)
 
     return plain

@@ -241,6 +241,7 @@ def test_an_optimizer_waits_for_its_parameters():
         ("betas", [0.9], "trainer.optimizer.betas=[0.9]: expected [float, float]"),
         ("betas", [0.9, 1.0], "trainer.optimizer: Invalid beta parameter at index 1: 1.0"),
         ("lr", -1, "trainer.optimizer: Invalid learning rate: -1"),
+        ("differentiable", True, "trainer.optimizer: a leaf Variable that requires grad"),
         ("capturable", True, "trainer.optimizer: If capturable=True, params and state_steps must be on"),
         ("wieght_decay", 0.1, "did you mean trainer.optimizer.weight_decay?"),
         ("params", [1], "trainer.optimizer.params: given by the program"),

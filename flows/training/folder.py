@@ -6,8 +6,9 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -49,8 +50,8 @@ class Folder:
         compile or capture.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
-        Raises: UserError if anything else differs, naming every difference, or if something in there leads
-            elsewhere.
+        Raises: UserError if anything else differs, naming what tells them apart, or if something in there
+            leads elsewhere.
         """
         try:
             if self.path.is_dir():
@@ -67,8 +68,9 @@ class Folder:
         differences = _differences(saved, config)
         refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
         known = self.facts().get("data_hash", data_hash)
-        listed = [_told(name, *refused[name]) for name in telling(refused)]
-        if known != data_hash and not any(name.startswith("dataset.") for name in refused):
+        told = telling([dict(flat(saved)), dict(flat(config))])
+        listed = [_told(name, *refused[name]) for name in told if name in refused]
+        if known != data_hash and "dataset._target_" not in refused:
             listed.append("its training data was another")
         if listed:
             raise UserError(
@@ -178,14 +180,28 @@ def free(name: str) -> bool:
     return name.startswith(_FREE)
 
 
-def telling(keys: Collection[str]) -> list[str]:
-    """Of dotted keys that differ those that say it: of things that are other things, `_target_` alone.
+def telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Dotted keys that tell flat configurations apart: of things that are other things, `_target_` alone.
 
-    >>> telling(["seed", "model._target_", "model.width"])
-    ['seed', 'model._target_']
+    >>> telling([{"seed": 0, "m._target_": "a", "m.b": 1}, {"seed": 1, "m._target_": "c", "m.d": 2}])
+    ['seed', 'm._target_']
     """
-    others = [key.removesuffix("_target_") for key in keys if key.endswith("._target_")]
-    return [key for key in keys if all(key == f"{o}_target_" or not key.startswith(o) for o in others)]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [key for key in keys if any(map(partial(_differ, key), _alike(key, configs)))]
+
+
+def _alike(key: str, configs: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
+    """Configurations in which this key is one of the same thing, each such group."""
+    parts = key.split(".")
+    above = [".".join([*parts[:depth], "_target_"]) for depth in range(1, len(parts))]
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for config in configs:
+        groups.setdefault(tuple(config.get(name) for name in above if name != key), []).append(config)
+    return groups.values()
+
+
+def _differ(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    return any(config.get(key) != configs[0].get(key) for config in configs)
 
 
 def short(key: str, value: Any) -> tuple[str, Any]:
@@ -202,6 +218,8 @@ def short(key: str, value: Any) -> tuple[str, Any]:
 def _told(key: str, there: Any, here: Any) -> str:
     """How two configurations differ in a key."""
     (name, before), (_, now) = short(key, there), short(key, here)
+    if before == now:  # of two packages
+        before, now = there, here
     return f"{name} is {before} there and {now} here"
 
 

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
     def __str__(self) -> str:
         run = _near(self.folder)
         scores = "  ".join(f"{name} {score:.4f}" for name, score in self.scores.items())
-        if scores and self.best < self.step:
+        if scores and 0 < self.best < self.step:
             scores += f"  best at step {self.best} of {self.step}"
         parts = [
             scores or f"{self.step} steps",

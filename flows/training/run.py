@@ -165,10 +165,13 @@ class Run:
         turns = {name: self.objective.cycle.count(name) for name in bad}
         return min((at // turns[name] for name, at in bad.items() if at is not None), default=None)
 
-    def judge(self, score: float) -> bool:
-        """Note a validation score; whether it is the best yet (one that isn't finite never is)."""
+    def judge(self, score: float, counts: bool = True) -> bool:
+        """Note a validation score; whether it is the best yet (one that isn't finite never is).
+
+        If it isn't, it is one miss more, unless it doesn't count.
+        """
         better = math.isfinite(score) and score < self.best.score
-        self.best = Best(score, self.step) if better else self.best._replace(misses=self.best.misses + 1)
+        self.best = Best(score, self.step) if better else self.best._replace(misses=self.best.misses + counts)
         return better
 
     def state(self) -> Checkpoint:

@@ -54,7 +54,7 @@ class Trainer:
         ema: Decay of the average of the weights that is validated and kept; null for the last weights.
         validate_every: Steps between validations; before the first of these there is one after 1, 2, 4, …
             epochs, since few examples are soon learned by heart.
-        patience: Validations without a new best before stopping; null for never.
+        patience: Validations without a new best before stopping, the early ones not counted; null for never.
         checkpoint_every: Steps between checkpoints; null for each epoch.
         keep: How many of the last checkpoints stay.
         players: What single players have of their own, by name.
@@ -228,7 +228,8 @@ class Trainer:
         values, better = self._progress(run) if log or last else {}, False
         if scores is not None:
             values |= {f"val_{name}": score for name, score in scores.items()}
-            better = run.judge(next(iter(scores.values()), -float(step)))  # without scores the latest is best
+            counts = step % self.validate_every == 0 or last
+            better = run.judge(next(iter(scores.values()), -float(step)), counts)  # without any the latest is
         if values:
             monitor.log(step, values)
         run.seen = step

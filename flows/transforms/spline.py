@@ -35,9 +35,10 @@ class Spline(Elementwise):
     Args:
         closed: Features that live in (0, 1), bool (D,): the slopes at the ends are free. The others' interval
             is ±reach, with slopes of 1 at its ends, so that the identity joins smoothly.
-        bins: Pieces.
+        bins: Pieces, two at least.
         reach: Half the interval of a feature that isn't closed.
 
+    Raises: ValueError if there are fewer bins.
     References: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
 
     >>> spline = Spline(torch.tensor([True, True, False]), bins=4)
@@ -52,6 +53,8 @@ class Spline(Elementwise):
 
     def __init__(self, closed: Tensor, bins: int = 8, reach: float = 5.0) -> None:
         super().__init__()
+        if bins < 2:
+            raise ValueError(f"a spline needs two bins or more, got {bins}")
         self.bins = bins
         self.params = 3 * bins + 1
         self.register_buffer("low", torch.where(closed, 0.0, -reach), persistent=False)

@@ -123,6 +123,9 @@ def test_levels_integers_and_contexts(pets, tmp_path):
     assert all(age.lstrip("-").isdigit() for age in table.age)
     with pytest.raises(UserError, match=r"observed\.age=3\.5: expected a whole number"):
         impute(pets, observed={"age": 3.5}, context=[0.5], n=7)
+    (tmp_path / "broken.csv").write_text("kind,age,size\n,3,0.5\n,2.5,0.1\n")
+    with pytest.raises(UserError, match=r"column age, row 2: 2\.5, expected a whole number \(1 of 2 rows\)"):
+        impute(pets, input=str(tmp_path / "broken.csv"))
     impute(pets, observed={"kind": "cat"}, context=[0.5], n=7, output=str(tmp_path / "out.csv"))
     assert set(pd.read_csv(tmp_path / "out.csv").kind) == {"cat"}
 

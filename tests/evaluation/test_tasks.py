@@ -252,6 +252,11 @@ def test_runs_that_are_compared_are_called_by_what_tells_them_apart():
 
     different = {"a": called("realnvp", 32), "b": called("spline_coupling", 64, seed=1)}
     assert _titles(different) == {"a": "a model=realnvp seed=0", "b": "b model=spline_coupling seed=1"}
+    three = {"a": called("realnvp", 32), "b": called("realnvp", 64), "c": called("spline_coupling", 64)}
+    assert [*_titles(three).values()] == [
+        *("a model=realnvp model.width=32", "b model=realnvp model.width=64"),
+        "c model=spline_coupling model.width=64",
+    ]
     alike = {"a": called("realnvp", 32), "b": called("realnvp", 64)}
     assert _titles(alike) == {"a": "a model.width=32", "b": "b model.width=64"}
 

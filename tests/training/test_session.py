@@ -109,6 +109,7 @@ def test_the_scores_are_those_of_the_best_checkpoint(tmp_path):
     scores = [float(row["val_nll"]) for row in read(tmp_path / "metrics.csv") if row["val_nll"]]
     assert min(scores) < scores[-1]
     assert outcome.scores["val_nll"] == pytest.approx(min(scores), abs=1e-6)
+    assert outcome.best == 10 * (1 + scores.index(min(scores)))
 
 
 def test_status_of_a_run_that_finishes(tmp_path):
@@ -282,6 +283,7 @@ def test_the_last_line_says_it_all(tmp_path, monkeypatch):
     assert str(outcome._replace(board=False)) == line
     assert str(outcome._replace(scores={})).startswith("40 steps | run outputs/a | ")
     worse = outcome._replace(best=8)  # it was overfitting for most of the time
+    assert "best" not in str(outcome._replace(best=0))  # no score was finite
     assert str(worse).startswith("nll 0.3025  kl_to_truth 0.0125  best at step 8 of 40 | run outputs/a | ")
 
 

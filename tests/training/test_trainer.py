@@ -56,6 +56,13 @@ def test_early_stopping_waits_for_patience(tmp_path):
     assert run.step == 40
 
 
+def test_early_looks_are_no_misses(tmp_path):
+    """Or else patience would end a run while its learning rate still rises."""
+    run = small.fit(small.trainer(lr=0.0, batch_size=640, max_steps=500, patience=2), tmp_path)
+    assert run.best.step == 1
+    assert run.step == 20  # after those at 10 and 20, not after 2 and 4
+
+
 def test_nan_is_never_the_best():
     run, _ = small.start(small.trainer())
     assert run.judge(1.0)

@@ -68,8 +68,8 @@ def truth_ratio(
 ) -> Interval:
     """E over draws of the model of p_true / p_model: 1 where the sampler draws from the density it claims.
 
-    It is taken over n draws; with contexts (N, *context_shape), over as many of each as make n, one at least.
-    Where the model misses a part of the truth altogether, the ratio falls below 1 by the mass that is missed.
+    It is taken over n draws; with contexts (N, *context_shape), over n // N of each, one at least. Where the
+    model misses a part of the truth altogether, the ratio falls below 1 by the mass that is missed.
     """
     if contexts is not None:
         contexts = contexts.repeat(max(1, n // len(contexts)), *[1] * (contexts.dim() - 1))

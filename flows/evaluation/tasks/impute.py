@@ -80,7 +80,7 @@ def impute(
         x = torch.tensor(given, dtype=torch.float64).expand(n, -1)
         contexts = None if about is None else about.expand(n, -1)
         filled = _fill(model, x, x.isnan(), contexts, spec, generator)
-        table = frame(filled.to(place(model)[1]), contexts, spec)
+        table = _in(place(model)[1], frame(filled, contexts, spec))
         said = _summary(
             table, [name for name, value in zip(spec.names, given, strict=True) if value != value]
         )
@@ -109,7 +109,7 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
             raise UserError(f"observed.{name}: no such feature; {choose(name, spec.names, 'features')}")
         place = spec.names.index(name)
         values[name] = _number(name, value, spec.levels[place] if spec.levels else None)
-        if spec.dtypes and "int" in spec.dtypes[place].lower() and values[name] % 1:
+        if _whole(spec, place) and values[name] % 1:
             raise UserError(f"observed.{name}={value}: expected a whole number, as the column has")
         low, high, slack = _range(spec, place)
         if not low <= values[name] <= high + slack:
@@ -118,7 +118,15 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
 
 
 def _check_range(x: Tensor, spec: Spec, path: str) -> None:
+    """See that numbers are of their columns' kind and range."""
     for column, name in enumerate(spec.names):
+        broken = _whole(spec, column) & (x[:, column] % 1 > 0)
+        if bool(broken.any()):
+            row = int(broken.nonzero()[0])
+            raise UserError(
+                f"{path}: column {name}, row {row + 1}: {x[row, column]:g}, expected a whole number "
+                f"({int(broken.sum())} of {len(x)} rows)"
+            )
         low, high, slack = _range(spec, column)
         wrong = (x[:, column] < low) | (x[:, column] > high + slack)
         if bool(wrong.any()):
@@ -127,6 +135,11 @@ def _check_range(x: Tensor, spec: Spec, path: str) -> None:
                 f"{path}: column {name}, row {row + 1}: {x[row, column]:g} is out of its range, {low:g} to "
                 f"{high:g} ({int(wrong.sum())} of {len(x)} rows)"
             )
+
+
+def _whole(spec: Spec, place: int) -> bool:
+    """Whether a feature was a column of whole numbers."""
+    return spec.dtypes is not None and "int" in spec.dtypes[place].lower()
 
 
 def _range(spec: Spec, place: int) -> tuple[float, float, float]:
@@ -168,6 +181,12 @@ def _fill(
             drawn = model.impute(spread[some], ~pattern, about, generator).double().cpu()
             filled[some] = torch.where(pattern, quantise(drawn, spec), x[some])
     return filled
+
+
+def _in(dtype: torch.dtype, table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose floats have as many digits as the model that they come from."""
+    floats = table.select_dtypes("float64")
+    return table.astype(dict.fromkeys(floats, str(dtype).removeprefix("torch.")))
 
 
 def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor) -> pd.DataFrame:

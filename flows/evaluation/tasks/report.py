@@ -198,9 +198,7 @@ def _several(
 def _titles(every: Mapping[str, Opened]) -> dict[str, str]:
     """Each run's name, and what tells it from the others."""
     configs = {name: dict(flat(opened.saved.config)) for name, opened in every.items()}
-    keys = dict.fromkeys(key for config in configs.values() for key in config if not free(key))
-    differ = [key for key in keys if len({str(config.get(key)) for config in configs.values()}) > 1]
-    shown = telling(differ)
+    shown = [key for key in telling([*configs.values()]) if not free(key)]
     return {
         name: " ".join([name, *("=".join(map(str, short(key, config.get(key)))) for key in shown)])
         for name, config in configs.items()
