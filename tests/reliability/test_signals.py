@@ -42,7 +42,8 @@ def test_row_03_sigterm_saves_after_a_whole_step_and_the_run_ends_bit_equal(kind
         assert (facts(run)["status"], facts(run)["step"]) == ("interrupted", step(run))
         assert leftovers(run) == []
         seen = checkpoint.read(checkpoint.at(run / "checkpoints" / "last", step(run))).state["seen"]
-        assert seen == step(run) - (phase == "validation")  # given up, to be done by the next life
+        given_up = {"validation": (1,), "within validation": (0, 1)}.get(phase, (0,))  # last block or not
+        assert step(run) - seen in given_up  # what is given up is done by the next life
     again = live(*KINDS[kind], "run_dir=run", cwd=tmp_path)
     assert again.status == 0, again.err
     assert differences(run, whole(kind)) == []
