@@ -1,7 +1,7 @@
 """The very points that scikit-learn draws along half-circles and circles.
 
-They are drawn here for its import, SciPy's included, takes longer than a run needs to its first step; that
-they are equal bit for bit is tested.
+They are drawn here because its import, SciPy's included, takes about as long as all else before a run's first
+step; that they are equal bit for bit is tested.
 """
 
 from __future__ import annotations

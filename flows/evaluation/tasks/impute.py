@@ -89,7 +89,7 @@ def impute(
         if context is not None:
             raise UserError("context: with input=, contexts are columns of the table; leave it out")
         rows = read(Path(input), spec, place(model)[1], gaps="features")
-        _check_range(rows.x, spec, input)
+        _check_numbers(rows.x, spec, input)
         ready(path.parent)
         empty = torch.stack([rows.empty[name] for name in spec.names], 1)
         filled = _fill(model, rows.x, empty, rows.context, spec, generator)
@@ -117,7 +117,7 @@ def _given(observed: Mapping[str, float | str | bool], spec: Spec) -> list[float
     return [*values.values()]
 
 
-def _check_range(x: Tensor, spec: Spec, path: str) -> None:
+def _check_numbers(x: Tensor, spec: Spec, path: str) -> None:
     """See that numbers are of their columns' kind and range."""
     for column, name in enumerate(spec.names):
         broken = _whole(spec, column) & (x[:, column] % 1 > 0)
