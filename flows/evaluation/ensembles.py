@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from functools import partial
 from statistics import fmean, stdev
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from flows.core import Batch, Sampler, Spec
 from flows.evaluation.blocks import keep_memory, place
 from flows.evaluation.holes import filled, scored, there
+from flows.evaluation.meaning import distinct
 from flows.evaluation.metrics.ensemble import (
     crps,
     energy_score,
@@ -28,6 +30,7 @@ MEMBERS = 50
 NUMBERS = 2**24  # most that an ensemble of all cases holds: cases are left out beyond
 BLOCK = 2**16  # numbers drawn at once; of more, what nets make of them outgrows the processor's cache …
 LARGEST = 2**19  # … or, of the many members of one case, its memory
+FITTED = 4096  # training fields that a channel's unit is taken from
 REPLICATIONS = 9
 T_995 = 3.355  # Student's t at 99.5 %, for as many replications less one
 
@@ -46,7 +49,10 @@ def judge_fields(
     `cases` is how many there was room for, evenly spread over the test part. `crps` and `energy_score` are
     fair to any number of members; `mae` and `rmse` are those of the ensemble's mean; `spread_skill` is 1 and
     `rank_chi2_p` any number alike where members and truth can be exchanged; `log_spectral_distance` is the
-    decibels between the spectra of members and of the test cases.
+    decibels between the spectra of members and of the test cases, the mean over channels.
+
+    Of one channel, scores are in data units. Several may have units of their own: each counts in standard
+    deviations of the training fields, and `key_name` is the score of one by itself, in data units.
 
     `key_exact` is the mean over nine replications of what the law scores, on cases of its own draws under
     the same contexts; `key_exact_low` and `_high` hold 99 % of single ones (Student's t).
@@ -69,14 +75,15 @@ def judge_fields(
     """
     places = evenly(len(test.x), room(members, spec))
     x, context = test.x[places].double(), None if test.context is None else test.context[places]
-    found, mask = {"cases": float(len(x))}, there(spec)
-    found |= _scores(draw(model, spec, context, len(x), members, generator), x, mask, generator)
+    score = partial(_scores, spec=spec, units=_units(train, spec), generator=generator)
+    found = {"cases": float(len(x))}
+    found |= score(draw(model, spec, context, len(x), members, generator), x)
     if truth is not None:
         scores: dict[str, list[float]] = defaultdict(list)
         for _ in range(REPLICATIONS):
             stop_if_asked()
             drawn = draw(truth, spec, context, len(x), members + 1, generator)
-            for key, value in _scores(drawn[:, 1:], drawn[:, 0], mask, generator).items():
+            for key, value in score(drawn[:, 1:], drawn[:, 0]).items():
                 scores[key].append(value)
         scores.pop("rank_chi2_p")  # any number alike
         for key, values in scores.items():
@@ -84,16 +91,13 @@ def judge_fields(
             found |= {f"{key}_exact": mean}
             found |= {f"{key}_exact_low": mean - reach, f"{key}_exact_high": mean + reach}
     anywhere = torch.randint(len(train), (len(x), members), generator=generator)
-    climate = _scores(train.double()[anywhere], x, mask, generator)
+    climate = score(train.double()[anywhere], x)
     climate.pop("rank_chi2_p")
     found |= {f"{key}_climatology": value for key, value in climate.items()}
     seen = interpolation(spec, context)
     if seen is not None:
-        error = scored(seen.double() - x, mask)
-        mae, rmse = error.abs().mean().item(), error.square().mean().sqrt().item()
-        distance = spectral_distance(spectrum(filled(seen.double(), mask)), spectrum(filled(x, mask)))
-        found |= {"crps_interpolation": mae, "mae_interpolation": mae, "rmse_interpolation": rmse}
-        found["log_spectral_distance_interpolation"] = distance
+        simple = score(seen.double().unsqueeze(1), x)
+        found |= {f"{key}_interpolation": value for key, value in simple.items()}
     return found
 
 
@@ -154,16 +158,45 @@ def interpolation(spec: Spec, context: Tensor | None) -> Tensor | None:
     return None if context is None or len(places) < len(spec.names) else context[:, places]
 
 
-def _scores(members: Tensor, x: Tensor, mask: Tensor | None, generator: torch.Generator) -> dict[str, float]:
-    distance = spectral_distance(spectrum(filled(members, mask)), spectrum(filled(x, mask)))
+def _units(train: Tensor, spec: Spec) -> Tensor:
+    """What each channel is divided by (C, 1, 1): of several, the standard deviation of training fields."""
+    if len(spec.names) == 1:
+        return torch.ones(1, 1, 1, dtype=torch.float64)
+    mask, some = there(spec), train[evenly(len(train), FITTED)].double()
+    alone = (some[:, k] if mask is None else some[:, k, mask[k]] for k in range(len(spec.names)))
+    deviations = torch.stack([each.std() for each in alone])
+    return torch.where(deviations > 0, deviations, 1.0).view(-1, 1, 1)
+
+
+def _scores(
+    members: Tensor, x: Tensor, spec: Spec, units: Tensor, generator: torch.Generator
+) -> dict[str, float]:
+    """Scores of all channels and, where there are several, of each by itself."""
+    mask = there(spec)
+    scaled = members / units, x / units
+    whole = [scored(fields, mask) for fields in scaled]
+    found = _cell_by_cell(*scaled, mask)
+    found["energy_score"] = energy_score(whole[0], whole[1]).mean().item()
+    if members.shape[1] > 1:
+        found["rank_chi2_p"] = rank_p(ranks(whole[0], whole[1], generator), members.shape[1])
+    if len(spec.names) > 1 and distinct(spec.names, [""]):
+        for k, name in enumerate(spec.names):
+            one = slice(k, k + 1)
+            alone = _cell_by_cell(members[:, :, one], x[:, one], None if mask is None else mask[one])
+            found |= {f"{key}_{name}": value for key, value in alone.items()}
+    return found
+
+
+def _cell_by_cell(members: Tensor, x: Tensor, mask: Tensor | None) -> dict[str, float]:
+    """Scores that don't ask how channels go together; of one member those that ask for no spread."""
+    spectra = [[spectrum(each) for each in filled(some, mask).unbind(-3)] for some in (members, x)]
     members, x = scored(members, mask), scored(x, mask)
     error = members.mean(1) - x
-    return {
+    found = {
         "crps": crps(members, x).mean().item(),
-        "energy_score": energy_score(members, x).mean().item(),
         "mae": error.abs().mean().item(),
         "rmse": error.square().mean().sqrt().item(),
-        "spread_skill": spread_skill(members, x),
-        "rank_chi2_p": rank_p(ranks(members, x, generator), members.shape[1]),
-        "log_spectral_distance": distance,
     }
+    if members.shape[1] > 1:
+        found["spread_skill"] = spread_skill(members, x)
+    return found | {"log_spectral_distance": fmean(map(spectral_distance, *spectra))}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from flows.core import Batch, Sampler, Spec
 from flows.evaluation.duel import Duel, Units, duel, joint
-from flows.evaluation.meaning import PARTS
+from flows.evaluation.meaning import LISTED, distinct
 from flows.evaluation.metrics import (
     classifier_accuracy,
     discrepancies,
@@ -26,7 +26,6 @@ from flows.evaluation.metrics import (
 from flows.signals import stop_if_asked
 
 FEWEST = 20  # points on a side, below which nothing is said of draws
-LISTED = 8  # most features with rows of their own
 SIGMA = 0.1  # of `mmd`, in data units
 MARGINAL = 2**18  # most numbers on a side that are sorted and counted
 PERMUTED = 2048  # most points on a side of the permutation test
@@ -71,8 +70,9 @@ def judge(
 
     Energy distance, `mmd_median`, precision and recall see each column in standard deviations of the
     training points (of the test points, if there are none); `mmd`, KL and W1 are in data units. `mmd` has
-    the fixed σ = 0.1, so it is there only where each feature's support has a width of ½ to 2. Above eight
-    features, or where names would make keys ambiguous, coordinates are told by their mean and worst.
+    the fixed σ = 0.1, so it is there only where each feature's support has a width of ½ to 2. Single
+    coordinates bear their names; mean and worst are there too where they are more than eight, and alone
+    where names would make keys ambiguous.
 
     Nothing is compared, and {} returned, with fewer than 20 points on a side. Nor if a draw isn't finite:
     then `lost_draws` is the share of those.
@@ -159,12 +159,20 @@ def _statistics(
 
     def marginals(real: Tensor, drawn: Tensor) -> dict[str, float]:
         pair = real[:, :features], drawn[:, :features]
-        w1, kl = wasserstein(*pair), histogram_kl(*pair)
-        if not _listed(spec, features):
-            return {"w1_mean": fmean(w1), "w1_worst": max(w1), "kl_mean": fmean(kl), "kl_worst": max(kl)}
-        each = {"w1": w1, "kl": kl}
-        found = {f"{key}_{name}": v for key in each for name, v in zip(spec.names, each[key], strict=True)}
-        return {"w1_mean": fmean(w1)} | found if features > 1 else found
+        each = {"w1": wasserstein(*pair), "kl": histogram_kl(*pair)}
+        named = len(spec.names) == features and distinct(spec.names, ("_mean", "_worst", "_to_truth"))
+        found = {}
+        if not named or features > 1:
+            found = {f"{key}_mean": fmean(values) for key, values in each.items()}
+        if not named or features > LISTED:
+            found |= {f"{key}_worst": max(values) for key, values in each.items()}
+        if named:
+            found |= {
+                f"{key}_{name}": value
+                for key, values in each.items()
+                for name, value in zip(spec.names, values, strict=True)
+            }
+        return found
 
     return [
         *([Statistic(fixed, pairs, PAIR_REDRAWS, PAIR_DRAWS)] if _about_unit(spec) else []),
@@ -180,12 +188,3 @@ def _about_unit(spec: Spec) -> bool:
     """Whether the σ of `mmd` is a small part of each feature's range, though not too small."""
     ends = [spec.ends(feature) for feature in range(len(spec.names))]
     return all(0.5 <= high - low <= 2 for low, high in ends)
-
-
-def _listed(spec: Spec, features: int) -> bool:
-    """Whether each feature has rows of its own: there are few, and no name passes for part of another key."""
-    if len(spec.names) != features or features > LISTED:
-        return False
-    stems = ["mean", "worst", "to_truth", *spec.names]
-    keys = [stem + end for stem in stems for end in ("", *(f"_{part}" for part in PARTS))]
-    return len(set(keys)) == len(keys)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flows.evaluation.tabular import aligned
@@ -25,6 +26,8 @@ PARTS = (
     "interpolation",
 )
 """What a key's parts end in: `nll_low` belongs to `nll`."""
+
+LISTED = 8  # most features or channels with rows of their own
 
 
 class Meaning(NamedTuple):
@@ -78,8 +81,10 @@ MEANINGS = {
         "CRPS",
         "data units",
         "Continuous ranked probability score of an ensemble, cell by cell: the error of a forecast that "
-        "says how sure it is. Lower is better; the floor is where 99 of 100 ensembles of the true law lie.",
+        "says how sure it is. Lower is better; the floor is where 99 of 100 ensembles of the true law lie. "
+        "Several channels count in standard deviations of the training fields, in the next scores too.",
     ),
+    "crps_<name>": Meaning("CRPS of {}", "data units", "The same of this channel alone, in its own units."),
     "energy_score": Meaning(
         "Energy score",
         "data units",
@@ -87,13 +92,18 @@ MEANINGS = {
         "together score worse.",
     ),
     "mae": Meaning("Mean error", "data units", "Mean distance of the ensemble's mean from what came true."),
+    "mae_<name>": Meaning("Mean error of {}", "data units", "The same of this channel, in its own units."),
     "rmse": Meaning("Root mean square error", "data units", "The same, squared before it is averaged."),
+    "rmse_<name>": Meaning(
+        "Root mean square error of {}", "data units", "The same of this channel alone, in its own units."
+    ),
     "spread_skill": Meaning(
         "Spread over skill",
         "ratio",
         "Spread of the members over the error of their mean, corrected for their number. 1 is right; below "
         "it the model is surer than it should be.",
     ),
+    "spread_skill_<name>": Meaning("Spread over skill of {}", "ratio", "The same of this channel alone."),
     "rank_chi2_p": Meaning(
         "Ranks",
         "p-value",
@@ -103,8 +113,10 @@ MEANINGS = {
     "log_spectral_distance": Meaning(
         "Distance of spectra",
         "dB",
-        "Root mean square, over wave numbers, between the power of members and of what came true.",
+        "Root mean square, over wave numbers, between the power of members and of what came true; of several "
+        "channels, their mean.",
     ),
+    "log_spectral_distance_<name>": Meaning("Distance of spectra of {}", "dB", "The same of this channel."),
     "nll_order_spread": Meaning(
         "Spread over orders",
         "nats",
@@ -242,9 +254,36 @@ def meaning(key: str) -> Meaning:
     >>> meaning("kl_petal width").label
     'KL of petal width'
     """
-    score, _, name = key.partition("_")
-    known = MEANINGS.get(key) or MEANINGS.get(f"{score}_<name>")
-    return Meaning(key, "", "") if known is None else known._replace(label=known.label.format(name))
+    if key in MEANINGS:
+        return MEANINGS[key]
+    stem = _stem(key)
+    if stem is None:
+        return Meaning(key, "", "")
+    known = MEANINGS[f"{stem}_<name>"]
+    return known._replace(label=known.label.format(key.removeprefix(f"{stem}_")))
+
+
+def _stem(key: str) -> str | None:
+    """The score of which this key is that of one feature; None if it is that of none."""
+    if key in MEANINGS:
+        return None
+    stems = (known.removesuffix("_<name>") for known in MEANINGS if known.endswith("_<name>"))
+    return next((stem for stem in stems if key.startswith(f"{stem}_")), None)
+
+
+def distinct(names: Sequence[str], beside: Sequence[str]) -> bool:
+    """Whether `score_name` of each name is a key of its own, and passes for no part of another.
+
+    Args:
+        names: Of features or channels.
+        beside: What else follows the score in keys, such as `_mean`; "" for the score itself.
+
+    >>> distinct(["u", "low"], ["_mean"]), distinct(["u", "low"], [""]), distinct(["u", "u_low"], ["_mean"])
+    (True, False, False)
+    """
+    stems = [*beside, *(f"_{name}" for name in names)]
+    keys = [stem + end for stem in stems for end in ("", *(f"_{part}" for part in PARTS))]
+    return len(set(keys)) == len(keys)
 
 
 def number(value: float) -> str:
@@ -265,12 +304,18 @@ def number(value: float) -> str:
 def rows(metrics: Mapping[str, float]) -> list[Row]:
     """The metrics in the order they were measured, each joined by its interval, floor and training figure.
 
+    Of more than eight features or channels those of single ones are left out: a table for people.
+
     >>> [(row.key, row.interval) for row in rows({"nll": 1.0, "nll_low": 0.5, "nll_high": 1.5})]
     [('nll', '0.5000 to 1.5000')]
     """
     parts = {f"{key}_{part}" for key in metrics for part in PARTS}
+    keys = [key for key in metrics if key not in parts]
+    features = Counter(map(_stem, keys))
     table = []
-    for key in (key for key in metrics if key not in parts):
+    for key in keys:
+        if _stem(key) is not None and features[_stem(key)] > LISTED:
+            continue
         given = {part: number(metrics[f"{key}_{part}"]) for part in PARTS if f"{key}_{part}" in metrics}
         floor = _range(given, "floor", "floor_99") or _range(given, "floor_low", "floor_high")
         exact = ", ".join(filter(None, (given.get("exact"), _range(given, "exact_low", "exact_high"))))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _EVALUATE = Path(__file__).parents[2] / "evaluate.py"
+_VALUES = {"null", "true", "false", "nan", "inf"}  # words that Hydra's grammar doesn't read as text
 
 
 class Outcome(NamedTuple):
@@ -61,9 +62,12 @@ def override(key: str, value: str) -> str:
 
     >>> print(override("run", "outputs/a"), override("run", "b,1"), override("run", "10"))
     run=outputs/a run="b,1" run="10"
+    >>> print(override("run", "first"), override("run", "null"))
+    run=first run="null"
     """
-    # without a slash it might be read as a number, or as null
-    if re.fullmatch(r"[\w./+@%-]*/[\w./+@%-]*", value, re.ASCII):
+    path = re.fullmatch(r"[\w./+@%-]*/[\w./+@%-]*", value, re.ASCII)
+    word = re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII)
+    if path or (word and value.lower() not in _VALUES):
         return f"{key}={value}"
     # the grammar reads a backslash as one that escapes only where it leads to a quote
     escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and '\\"'), value)

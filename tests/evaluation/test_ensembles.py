@@ -91,6 +91,36 @@ def test_without_a_law_or_a_context_there_are_fewer_references():
     assert all(math.isfinite(value) for value in found.values())
 
 
+def test_a_channel_in_small_units_is_judged_like_any_other():
+    """The second channel is noise without spread; the first one, right, is a thousand times as large."""
+    large = torch.tensor([1000.0, 1.0]).view(2, 1, 1)
+
+    def wrong(drawn: Tensor, _: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(1)
+        noise = torch.randn(drawn[:, :, 1].shape, generator=generator).to(drawn)
+        return torch.stack((drawn[:, :, 0], 0.1 * noise), 2) * large
+
+    test = TEST._replace(x=TEST.x * large)
+    truth = Bent(lambda drawn, _: drawn * large)
+    generator = torch.Generator().manual_seed(0)
+    found = judge_fields(Bent(wrong), truth, DATA.spec, test, TRAIN.x * large, generator, 12)
+    first, second = DATA.spec.names
+    for key in ("crps", "mae", "rmse", "spread_skill", "log_spectral_distance"):
+        assert not outside(found, f"{key}_{first}"), key
+        assert outside(found, f"{key}_{second}"), key
+        assert outside(found, key), key
+    assert found[f"crps_{first}"] > 100 * found[f"crps_{second}"]  # in data units
+    assert found["crps"] < 2  # in standard deviations
+
+
+def test_scores_of_one_channel_are_in_data_units():
+    spec, x = Spec(("t",), (1, 16, 16)), 1000 * TEST.x[:, :1]
+    members = Counting(16)
+    found = judge_fields(members, None, spec, TEST._replace(x=x, context=None), x, torch.Generator(), 3)
+    assert "crps_t" not in found
+    assert found["rmse"] == pytest.approx((x - 1).square().mean().sqrt().item())
+
+
 def test_members_are_drawn_under_the_context_of_their_case():
     drawn = draw(DATA.truth, DATA.spec, TEST.context[:7], 7, 400, torch.Generator().manual_seed(0))
     assert drawn.shape == (7, 400, 2, 16, 16)
@@ -110,12 +140,13 @@ def test_what_the_context_says_of_x_is_found_by_its_name():
 class Counting(Sampler):
     """Notes how many numbers it is asked for at once."""
 
-    def __init__(self):
+    def __init__(self, side=64):
         super().__init__()
-        self.asked = []
+        self.asked, self.side = [], side
 
     def sample(self, n, context=None, generator=None):
-        shape = (n, 1, 64, 64) if context is None else (n, len(context), 1, 64, 64)
+        side = self.side
+        shape = (n, 1, side, side) if context is None else (n, len(context), 1, side, side)
         self.asked.append(math.prod(shape))
         return torch.arange(n).double().view(-1, *[1] * (len(shape) - 1)).expand(shape)
 

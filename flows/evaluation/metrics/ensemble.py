@@ -17,6 +17,8 @@ FEW = 5  # ranks expected in a bin of the χ² test, at least
 def crps(members: Tensor, x: Tensor) -> Tensor:
     """Continuous ranked probability score of each cell, fair to any number of members: (N, C, H, W).
 
+    One member alone is a forecast without spread: its score is its distance.
+
     References: Ferro 2014, Fair scores for ensemble forecasts, doi:10.1002/qj.2270.
 
     >>> crps(torch.zeros(3, 5, 1, 4, 4), torch.zeros(3, 1, 4, 4)).shape
@@ -24,6 +26,8 @@ def crps(members: Tensor, x: Tensor) -> Tensor:
     """
     from scoringrules import crps_ensemble
 
+    if members.shape[1] == 1:
+        return (members[:, 0] - x).abs()
     pairs = zip(x.split(CASES), members.split(CASES), strict=True)
     # "pwm" is equal to "fair", but sorts members, here side by side in memory, instead of pairing them
     scored = [
@@ -43,7 +47,7 @@ def energy_score(members: Tensor, x: Tensor) -> Tensor:
     count, scored = members.shape[1], []
     for some, each in zip(x.flatten(1).split(CASES), members.flatten(2).split(CASES), strict=True):
         error = torch.cdist(each, some.unsqueeze(1)).mean((1, 2))
-        apart = torch.cdist(each, each).sum((1, 2)) / (count * (count - 1))
+        apart = torch.cdist(each, each).sum((1, 2)) / max(1, count * (count - 1))
         scored.append(error - apart / 2)
     return torch.cat(scored) / math.sqrt(x[0].numel())
 

@@ -54,6 +54,7 @@ def corner_panels(real: Tensor, generated: Tensor, spec: Spec) -> Figure:
     colours = [REAL if place < each else GENERATED for place in order.tolist()]
     heap = heap[order]
 
+    size = min(6.0, max(1.5, 900 / each))  # few points are to be seen one by one
     pairs = [(row, column) for row in range(count) for column in range(row + 1)]
     figure, axes = panels(count, count, WIDTH / count, [row * count + column for row, column in pairs])
     key(figure, f"the first {count} of {features} features" if count < features else "")
@@ -64,7 +65,7 @@ def corner_panels(real: Tensor, generated: Tensor, spec: Spec) -> Figure:
             panel.set_yticks([])
             panel.spines["left"].set_visible(False)
         else:
-            scatter(panel, heap[:, [column, row]], colours, 1.5)
+            scatter(panel, heap[:, [column, row]], colours, size, 0.7)
             panel.set(xlim=across.limits, ylim=up.limits)
             ticks(panel.yaxis, up, 3, TEXT - 3)
         ticks(panel.xaxis, across, 3, TEXT - 3, turn=45)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 LEVELS, LETTERS = 8, 10  # most names on a categorical axis, and of each
+FEWEST = 8  # bins, however few the points
 
 
 class Feature(NamedTuple):
@@ -40,12 +41,15 @@ class Feature(NamedTuple):
 def feature(spec: Spec, place: int, real: Tensor, bins: int) -> Feature:
     """The range of real values (N,) but for stray ones, within the support, in at most `bins` bins.
 
+    Of few values, fewer bins: about √N, or the shape drowns in noise.
+
     >>> import torch
     >>> spec = Spec(names=("n",), shape=(1,), support=((0.0, 4.0),), quantum=(1.0,))
     >>> feature(spec, 0, torch.arange(4.0), 50).edges
     (0.0, 1.0, 2.0, 3.0, 4.0)
     """
     step, name = steps(spec)[place], spec.names[place]
+    bins = min(bins, max(FEWEST, round(math.sqrt(len(real)))))
     levels = spec.levels[place] if spec.levels else None
     ((low, high),) = window(real[:, None] + step / 2) if levels is None else ((0.0, len(levels)),)
     low, high = within(spec, place, low, high)
@@ -74,10 +78,15 @@ def steps(spec: Spec) -> list[float]:
 
 
 def ticks(axis: Axis, shown: Feature, count: int, size: float, turn: float = 0) -> None:
-    """About `count` ticks, at round numbers or in the middle of each of a few levels, written short."""
+    """About `count` short ticks: at round numbers, or in the middle of each of a few cells or levels."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-    if shown.levels is None:
+    low, high = shown.limits
+    if shown.levels is None and high - low <= 2 * shown.centre * count:  # of few cells, each has its own
+        cells = round((high - low) / (2 * shown.centre))
+        axis.set_major_locator(FixedLocator([low + shown.centre * (2 * cell + 1) for cell in range(cells)]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value - shown.centre)))
+    elif shown.levels is None:
         axis.set_major_locator(MaxNLocator(count, min_n_ticks=2))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     else:

@@ -39,7 +39,7 @@ def histogram_panels(real: Tensor, generated: Tensor, spec: Spec) -> Figure:
         histograms(each, shown.edges, real[:, place] + shown.centre, drawn)
         label(each, "", cut(shown.name, LETTERS), "density" if place % columns == 0 else "")
         ticks(each.xaxis, shown, 4, TEXT - 2)
-        ticks(each.yaxis, shown._replace(levels=None), 3, TEXT - 2)
+        ticks(each.yaxis, shown._replace(levels=None, centre=0.0), 3, TEXT - 2)
         low, high = shown.limits
         _missed(each, 1 - ((drawn >= low) & (drawn <= high)).double().mean().item())
     figure.align_ylabels()

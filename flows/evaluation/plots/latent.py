@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ALIKE = 3  # ranges whose ratio is less are shown in equal units
 WHEEL = (PALETTE[0], PALETTE[2], PALETTE[1], PALETTE[3], PALETTE[0])  # once round, none of it pale
 
 
@@ -54,11 +55,12 @@ def latent_panels(
     clouds = (batch.x[:, :2], z, drawn[:, :2], noise)
     for each, points, colour in zip(axes, clouds, (colours, colours, landed, landed), strict=True):
         scatter(each, points, colour)
-    data, latents = _square(window(batch.x[:, :2])), _square([*window(z, noise), (-3.2, 3.2)])
-    titles = ("data x", "→  latent z", "generated x", "←  latent draws z")
+    (data, aspect), latents = _filling(window(batch.x[:, :2])), _square([*window(z, noise), (-3.2, 3.2)])
+    of = f", 2 of {batch.x.shape[1]} features" if batch.x.shape[1] > 2 else ""
+    titles = (f"data x{of}", "→  latent z", "generated x", "←  latent draws z")
     for corner, (each, title) in enumerate(zip(axes, titles, strict=True)):
         left = corner % 2 == 0
-        plane(each, data if left else latents)
+        plane(each, data if left else latents, aspect if left else 1.0)
         label(each, title, *((names[0], names[1]) if left else ("z₁", "z₂")))
         if not left:
             _circles(each)
@@ -76,6 +78,13 @@ def _angles(z: Tensor) -> Sequence[Any]:
 
     turn = torch.atan2(z[:, 1], z[:, 0]) / (2 * math.pi) % 1
     return LinearSegmentedColormap.from_list("angle", WHEEL)(turn.numpy()).tolist()
+
+
+def _filling(limits: list[tuple[float, float]]) -> tuple[list[tuple[float, float]], float]:
+    """Ranges that fill a square panel, and its aspect: equal units, unless one feature would be a line."""
+    across, up = (high - low for low, high in limits)
+    alike = max(across, up) < ALIKE * min(across, up)
+    return (_square(limits), 1.0) if alike else (limits, across / up)
 
 
 def _square(limits: list[tuple[float, float]]) -> list[tuple[float, float]]:
