@@ -15,8 +15,8 @@ def section(results: Mapping[str, Any]) -> list[str]:
         "",
         f"Seconds by the clock of whole commands of {results['steps']:,} steps, from the start of the",
         f"process to the summary: one run, and {seeds} seeds under each launcher. Medians of",
-        f"{results['rounds']} rounds; compiling has a warm cache but in the first. In brackets, what a seed takes",
-        "of one run's time.",
+        f"{results['rounds']} rounds; compiling has a warm cache but in the first. In brackets, what a seed",
+        "takes of one run's time.",
         "",
     ]
     models = results["seconds"]
