@@ -74,8 +74,8 @@ def build(config: Any, where: str = "model", *, trusted: Sequence[str] = (), **g
     >>> build(node, "model", spec=Spec(("a", "b"), (2,))).sample(3).shape
     torch.Size([3, 2])
     """
-    call = _plan(config, where, trusted, tuple(given))
-    return call.target(**_make(call.arguments), **given)
+    checked = _check_place(config, where, trusted, tuple(given))
+    return checked.target(**_build(checked.arguments), **given)
 
 
 def check(config: Any, where: str = "model", *, trusted: Sequence[str] = ()) -> None:
@@ -83,7 +83,7 @@ def check(config: Any, where: str = "model", *, trusted: Sequence[str] = ()) -> 
 
     Raises: UserError.
     """
-    _plan(config, where, trusted, PLACES[where].given)
+    _check_place(config, where, trusted, PLACES[where].given)
 
 
 def check_all(config: Config, *, trusted: Sequence[str] = ()) -> None:
@@ -94,18 +94,20 @@ def check_all(config: Config, *, trusted: Sequence[str] = ()) -> None:
     Raises: UserError.
     """
     check_keys(config, Experiment)
-    calls = {where: _plan(config.get(where), where, trusted, place.given) for where, place in PLACES.items()}
-    model = calls["model"].target
-    for call in _calls(calls["trainer"]):
-        needs = getattr(call.target, "needs", None)
+    checked = {
+        where: _check_place(config.get(where), where, trusted, place.given) for where, place in PLACES.items()
+    }
+    model = checked["model"].target
+    for node in _walk(checked["trainer"]):
+        needs = getattr(node.target, "needs", None)
         if isinstance(needs, type) and not admits(needs, model):
             raise UserError(
-                f"{call.where}: {call.target.__name__} needs {_article(needs.__name__)}, "
-                f"but model={model.__name__} makes {_article(words(makes(model)))}"
+                f"{node.where}: {node.target.__name__} needs {_with_article(needs.__name__)}, "
+                f"but model={model.__name__} makes {_with_article(words(makes(model)))}"
             )
 
 
-def _article(name: str) -> str:
+def _with_article(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
@@ -118,11 +120,11 @@ def check_keys(config: Config, schema: type) -> None:
     for key, value in config.items():
         if key not in hints:
             raise UserError(f"{key}: no such key; {choose(str(key), hints, 'keys')}")
-        _value(value, hints[key], key)
+        _check_value(value, hints[key], key)
 
 
-class _Call(NamedTuple):
-    """A node once checked: something to call, and its validated arguments."""
+class _CheckedNode(NamedTuple):
+    """A node after checking: what to call, and the arguments, in which inner nodes are checked too."""
 
     where: str
     target: Any
@@ -130,56 +132,56 @@ class _Call(NamedTuple):
     partial: bool
 
 
-def _make(value: Any) -> Any:
-    """Replace every call, however deep, by what it makes."""
-    if isinstance(value, _Call):
-        bound = partial(value.target, **_make(value.arguments))
+def _build(value: Any) -> Any:
+    """Replace every checked node, however deep, by what it describes."""
+    if isinstance(value, _CheckedNode):
+        bound = partial(value.target, **_build(value.arguments))
         return bound if value.partial else bound()
     if type(value) is dict:
-        return {key: _make(item) for key, item in value.items()}
+        return {key: _build(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(_make, value))
+        return type(value)(map(_build, value))
     return value
 
 
-def _calls(value: Any) -> Iterator[_Call]:
-    """Every call, outer ones first."""
-    if isinstance(value, _Call):
+def _walk(value: Any) -> Iterator[_CheckedNode]:
+    """Every checked node in a value, outer ones first."""
+    if isinstance(value, _CheckedNode):
         yield value
         value = value.arguments
     for item in value.values() if type(value) is dict else value if type(value) in (list, tuple) else ():
-        yield from _calls(item)
+        yield from _walk(item)
 
 
-def _plan(node: Any, where: str, trusted: Sequence[str], given: Sequence[str]) -> _Call:
+def _check_place(node: Any, where: str, trusted: Sequence[str], given: Sequence[str]) -> _CheckedNode:
     """Check the node that stands in one of the places."""
     place = PLACES[where]
     if not _is_node(node):
         chosen = "nothing chosen" if node in (None, MISSING) else "not something to build"
         raise UserError(f"{where}={show(node)}: {chosen}; give {where}=NAME")
-    return _call(node, where, (*place.rooms, *trusted), locate(place.kind, where), trusted, given)
+    return _check_node(node, where, (*place.rooms, *trusted), locate(place.kind, where), trusted, given)
 
 
-def _call(
+def _check_node(
     node: Any,
     where: str,
     rooms: Sequence[str],
     hint: Any,
     trusted: Sequence[str],
     given: Sequence[str] = (),
-) -> _Call:
+) -> _CheckedNode:
     """Check a node: its target, that `hint` takes what it makes, its keys, its values."""
     name, key = node["_target_"], f"{where}._target_"
     if name == MISSING:
         raise _missing(key, str)
     thing = target(name, rooms, key)
-    later = _typed(node.get("_partial_", False), bool, f"{where}._partial_")
+    later = _check_plain(node.get("_partial_", False), bool, f"{where}._partial_")
     if not admits(hint, thing, later):
         made = f"{thing.__name__} itself, for _partial_ is true" if later else words(makes(thing))
         raise UserError(f"{key}={name}: gives {made}; expected {words(hint)}")
     takes, open_ended = fields(thing)
     if later:
-        given = _placed(hint, takes, f"{key}={name}")
+        given = _positional_names(hint, takes, f"{key}={name}")
     values = {k: value for k, value in node.items() if k not in ("_target_", "_partial_")}
     for k in values:
         if k in given:
@@ -194,12 +196,12 @@ def _call(
         if k not in takes and not open_ended:
             raise UserError(f"{key}={name}: has to take {k}, which the program gives it")
     arguments = {
-        k: _value(value, takes[k].annotation if k in takes else Any, f"{where}.{k}", trusted)
+        k: _check_value(value, takes[k].annotation if k in takes else Any, f"{where}.{k}", trusted)
         for k, value in values.items()
     }
     if name.startswith("torch.optim."):
-        _try(thing, arguments, where)
-    return _Call(where, thing, arguments, later)
+        _check_optimizer(thing, arguments, where)
+    return _CheckedNode(where, thing, arguments, later)
 
 
 def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str, Any]) -> str:
@@ -211,8 +213,8 @@ def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str
     return f"{choose(key, options, 'keys', f'{where}.')}{drop}"
 
 
-def _placed(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]:
-    """Names of what the program gives, by place, to something that it calls later."""
+def _positional_names(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]:
+    """Names of the arguments that the program gives, by place, when it calls a partial target."""
     wanted = parameters(hint)
     for (name, field), kind in zip(takes.items(), wanted, strict=False):
         if not accepts(field.annotation, kind):
@@ -224,8 +226,8 @@ def _placed(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]
     return (*takes,)[: len(wanted)]
 
 
-def _try(optimizer: Any, arguments: Config, where: str) -> None:
-    """Take one step in a vector: torch checks ranges, and what an optimizer can't do, only there."""
+def _check_optimizer(optimizer: Any, arguments: Config, where: str) -> None:
+    """Take one step with a single weight: torch checks some of the settings only then."""
     from torch import nn, zeros
 
     from flows.optimizing import optimizer_of, stepper
@@ -239,23 +241,23 @@ def _try(optimizer: Any, arguments: Config, where: str) -> None:
         raise UserError(f"{where}: {reason or 'torch refuses these settings together'}") from error
 
 
-def _value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = None) -> Any:
+def _check_value(value: Any, hint: Any, where: str, trusted: Sequence[str] | None = None) -> Any:
     """Check one value. It may be a node, or hold some, unless `trusted` is None."""
     if value == MISSING:
         raise _missing(where, hint)
     if trusted is None or not _holds_node(value):
-        return _typed(value, hint, where)
+        return _check_plain(value, hint, where)
     if _is_node(value):
-        return _call(value, where, (*PARTS, *trusted), hint, trusted)
-    make, inner = _inside(hint, type(value))
+        return _check_node(value, where, (*PARTS, *trusted), hint, trusted)
+    make, inner = _container_and_item_hint(hint, type(value))
     if make is None:
         raise UserError(f"{where}={show(value)}: expected {words(hint)}")
     pairs = value.items() if make is dict else enumerate(value)
-    checked = {k: _value(item, inner, f"{where}.{k}", trusted) for k, item in pairs}
+    checked = {k: _check_value(item, inner, f"{where}.{k}", trusted) for k, item in pairs}
     return checked if make is dict else make(checked.values())
 
 
-def _typed(value: Any, hint: Any, where: str) -> Any:
+def _check_plain(value: Any, hint: Any, where: str) -> Any:
     """Check a plain value as strict JSON: a list serves as a tuple, 3 as a float; "3" and true are no int."""
     if hint is Any:
         return value
@@ -285,13 +287,15 @@ def _holds_node(value: Any) -> bool:
     return _is_node(value) or any(map(_holds_node, items))
 
 
-def _inside(hint: Any, given: type) -> tuple[Callable[[Any], Any] | None, Any]:
+def _container_and_item_hint(hint: Any, given: type) -> tuple[Callable[[Any], Any] | None, Any]:
     """What a list or dict of nodes becomes, and the hint of its items; (None, None) where it has no place."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _inside(args[0], given)
+        return _container_and_item_hint(args[0], given)
     if origin in (Union, types.UnionType):
-        return next((found for arg in args if (found := _inside(arg, given))[0]), (None, None))
+        return next(
+            (found for arg in args if (found := _container_and_item_hint(arg, given))[0]), (None, None)
+        )
     if given is dict and isinstance(origin, type) and issubclass(origin, Mapping):
         return dict, args[1]
     if given is list and origin is tuple and args[1:] == (Ellipsis,):
