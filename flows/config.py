@@ -15,7 +15,16 @@ from typing import Annotated, Any, NamedTuple, TypedDict, Union, get_args, get_o
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from flows.errors import UserError
-from flows.targets import Field, accepts, admits, fields, locate, makes, parameters, target
+from flows.targets import (
+    Argument,
+    arguments_of,
+    callable_arguments,
+    locate,
+    makes,
+    takes_result_of,
+    takes_type,
+    target,
+)
 from flows.types import Seed
 from flows.wording import choose, nearest, show, words
 
@@ -100,7 +109,7 @@ def check_all(config: Config, *, trusted: Sequence[str] = ()) -> None:
     model = checked["model"].target
     for node in _walk(checked["trainer"]):
         needs = getattr(node.target, "needs", None)
-        if isinstance(needs, type) and not admits(needs, model):
+        if isinstance(needs, type) and not takes_result_of(needs, model):
             raise UserError(
                 f"{node.where}: {node.target.__name__} needs {_with_article(needs.__name__)}, "
                 f"but model={model.__name__} makes {_with_article(words(makes(model)))}"
@@ -176,10 +185,10 @@ def _check_node(
         raise _missing(key, str)
     thing = target(name, rooms, key)
     later = _check_plain(node.get("_partial_", False), bool, f"{where}._partial_")
-    if not admits(hint, thing, later):
+    if not takes_result_of(hint, thing, later):
         made = f"{thing.__name__} itself, for _partial_ is true" if later else words(makes(thing))
         raise UserError(f"{key}={name}: gives {made}; expected {words(hint)}")
-    takes, open_ended = fields(thing)
+    takes, open_ended = arguments_of(thing)
     if later:
         given = _positional_names(hint, takes, f"{key}={name}")
     values = {k: value for k, value in node.items() if k not in ("_target_", "_partial_")}
@@ -189,9 +198,9 @@ def _check_node(
         if k not in takes and (not open_ended or str(k).startswith("_")):
             free = [option for option in takes if option not in given]
             raise UserError(f"{where}.{k}: no such key; {_other_key(str(k), free, where, values)}")
-    for k, field in takes.items():
-        if field.required and k not in values and k not in given and (given or not later):
-            raise _missing(f"{where}.{k}", field.annotation)
+    for k, argument in takes.items():
+        if argument.required and k not in values and k not in given and (given or not later):
+            raise _missing(f"{where}.{k}", argument.annotation)
     for k in given if not later else ():
         if k not in takes and not open_ended:
             raise UserError(f"{key}={name}: has to take {k}, which the program gives it")
@@ -213,13 +222,13 @@ def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str
     return f"{choose(key, options, 'keys', f'{where}.')}{drop}"
 
 
-def _positional_names(hint: Any, takes: Mapping[str, Field], said: str) -> tuple[str, ...]:
+def _positional_names(hint: Any, takes: Mapping[str, Argument], said: str) -> tuple[str, ...]:
     """Names of the arguments that the program gives, by place, when it calls a partial target."""
-    wanted = parameters(hint)
-    for (name, field), kind in zip(takes.items(), wanted, strict=False):
-        if not accepts(field.annotation, kind):
+    wanted = callable_arguments(hint)
+    for (name, argument), kind in zip(takes.items(), wanted, strict=False):
+        if not takes_type(argument.annotation, kind):
             raise UserError(
-                f"{said}: is given {words(kind)} as {name}, which is to be {words(field.annotation)}"
+                f"{said}: is given {words(kind)} as {name}, which is to be {words(argument.annotation)}"
             )
     if len(takes) < len(wanted):
         raise UserError(f"{said}: has to take {' and '.join(map(words, wanted))}, which the program gives it")
