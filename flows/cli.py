@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 CONF = Path(__file__).parent.parent / "conf"
 Task = Callable[[dict[str, Any]], None]
-Tasks = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
+TrainMany = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
 
 
 def stamp() -> str:
@@ -53,7 +53,7 @@ OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
 def entry(
-    config_name: str, check: Task | None = None, conf: Path = CONF, together: Tasks | None = None
+    config_name: str, check: Task | None = None, conf: Path = CONF, train_many: TrainMany | None = None
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
@@ -69,14 +69,14 @@ def entry(
         config_name: Primary configuration, a file in `conf`.
         check: Called first, to raise UserError; in a sweep with each configuration before any of them runs.
         conf: Folder of all configuration.
-        together: Does the task for several configurations at once, given the most to do as one, and says for
-            each what went wrong; for `hydra/launcher=batched`.
+        train_many: Does the task for several configurations at once, given the most to train in one batch,
+            and says for each what went wrong, or None; for `hydra/launcher=batched`.
     """
 
     def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, check or (lambda _: None), config_name, conf, together).run()
+            _Program(task, check or (lambda _: None), config_name, conf, train_many).run()
 
         return main
 
@@ -87,12 +87,14 @@ def entry(
 class _Program:
     """One call of a program."""
 
-    def __init__(self, task: Task, check: Task, config_name: str, conf: Path, several: Tasks | None) -> None:
+    def __init__(
+        self, task: Task, check: Task, config_name: str, conf: Path, train_many: TrainMany | None
+    ) -> None:
         self.task = task
         self.check = check
         self.config_name = config_name
         self.conf = conf
-        self.several = several
+        self.train_many = train_many
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.missing: list[Path] = []  # folders that weren't there when we came
         self.bugs: list[Exception] = []
@@ -102,7 +104,7 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
-        vars(job)["together"] = self.together  # Hydra hands a launcher this function and nothing else of ours
+        vars(job)["run_all"] = self.run_all  # Hydra hands a launcher this function and nothing else of ours
         try:
             arguments = _arguments()
             check_flags(arguments)
@@ -150,9 +152,9 @@ class _Program:
         except Exception as error:
             return self.failed(job, error)
 
-    def together(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
-        """The task as all jobs of a sweep at once, each configuration with Hydra's own part."""
-        if self.several is None:
+    def run_all(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
+        """Do all jobs of a sweep at once, each configuration with Hydra's own part."""
+        if self.train_many is None:
             raise UserError("hydra/launcher=batched: this program does one job at a time")
         results: list[Failure | None] = [None] * len(configs)
         begun: dict[int, tuple[Job, dict[str, Any]]] = {}
@@ -169,7 +171,7 @@ class _Program:
             except Exception as error:
                 results[place] = self.failed(job, error)
         ready = [place for place in begun if results[place] is None]
-        errors = self.several([begun[place][1] for place in ready], size)
+        errors = self.train_many([begun[place][1] for place in ready], size)
         for place, error in zip(ready, errors, strict=True):
             results[place] = None if error is None else self.failed(begun[place][0], error)
         return results
