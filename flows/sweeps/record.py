@@ -12,7 +12,7 @@ from flows.errors import UserError
 from flows.files import read_bounded
 from flows.sweeps.job import ERROR, OVERRIDES
 from flows.training import table
-from flows.training.folder import flat
+from flows.training.config_diff import flatten
 from flows.training.written import content
 
 LARGEST = 1e100  # of a number that anyone measured; squares of larger ones overflow
@@ -129,7 +129,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _flat(path: Path) -> dict[str, Any]:
-    return dict(flat(_named(_mapping(path))))
+    return flatten(_named(_mapping(path)))
 
 
 def _named(node: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from flows.evaluation.meaning import PARTS
 from flows.sweeps.record import Record
-from flows.training.folder import free
+from flows.training.config_diff import is_free
 from flows.wording import show
 
 SEEDS = ("seed", "dataset.seed")
@@ -76,7 +76,7 @@ def differences(runs: Sequence[Record]) -> list[dict[str, str]]:
     given = [_shown(each) for each in told if each is not None]
     if len(given) < len(runs):
         given = _by_configuration(runs)
-    keys = dict.fromkeys(key for each in given for key in each if not free(key))
+    keys = dict.fromkeys(key for each in given for key in each if not is_free(key))
     vary = [key for key in keys if len({each.get(key) for each in given}) > 1]
     return [{key: each.get(key, "") for key in vary} for each in given]
 

@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from flows.files import writing
-from flows.training.folder import flat, free
+from flows.training.config_diff import flatten, is_free
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,8 +87,8 @@ def _put_before(folder: Path, now: int) -> None:
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, int | float | str]:
     """What tells one run from another, in columns that read well: a target is its last name alone."""
     columns: dict[str, int | float | str] = {}
-    for key, value in flat(config):
-        if value is None or key.endswith("_partial_") or free(key):
+    for key, value in flatten(config).items():
+        if value is None or key.endswith("_partial_") or is_free(key):
             continue
         if key.endswith("._target_"):
             columns[key.removesuffix("._target_")] = value.rpartition(".")[2]
