@@ -31,8 +31,8 @@ class Checkpoint(NamedTuple):
     state: dict[str, Any]
 
 
-class Found(NamedTuple):
-    """A whole checkpoint, where it lies and what it holds."""
+class Located(NamedTuple):
+    """A checkpoint that was found whole: where it lies, and what it holds."""
 
     path: Path
     content: Checkpoint
@@ -112,7 +112,7 @@ def read(path: Path) -> Checkpoint:
         raise _unreadable(path, error) from error
 
 
-def find(folder: Path, until: int | None = None) -> Found | None:
+def find(folder: Path, until: int | None = None) -> Located | None:
     """The newest checkpoint in a folder that is whole, or None; if `until` is given, none after that step.
 
     Raises: UserError if one that may be whole can't be read.
@@ -123,7 +123,7 @@ def find(folder: Path, until: int | None = None) -> Found | None:
     ):
         if until is None or step_of(path) <= until:
             try:
-                return Found(path, read(path))
+                return Located(path, read(path))
             except Damaged:
                 continue
     return None

@@ -12,9 +12,8 @@ from torch.optim import Optimizer
 
 from flows.errors import UserError
 from flows.optimizing import optimizer_of, stepper
+from flows.training.checkpoint import Tensors
 from flows.training.guard import Checked, checked
-
-Tensors = dict[str, Tensor]
 
 
 @final

@@ -14,7 +14,7 @@ from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.checkpoint import Found
+from flows.training.checkpoint import Located
 from flows.training.describe import describe
 from flows.training.facts import facts
 from flows.training.folder import Folder
@@ -242,7 +242,7 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Found) -> None:
+def _restore(run: Run, latest: Located) -> None:
     try:
         run.restore(latest.content)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
