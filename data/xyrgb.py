@@ -17,6 +17,7 @@ from data.points import Points
 from flows.core import Spec
 from flows.errors import UserError
 from flows.types import Fraction, PositiveInt, Seed
+from flows.wording import one_line
 
 SIDE = 300  # of the drawn picture, in pixels
 THRESHOLD, NOISE = 0.5, 12.0
@@ -211,7 +212,7 @@ def _indices(path: str, key: str, size: int) -> NDArray[np.int64]:
     except FileNotFoundError:
         raise UserError(f"{here}: no such file") from None
     except Exception as error:  # what NumPy makes of broken bytes can be anything
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error) or type(error).__name__
         raise UserError(f"{here}: not an array that numpy.save wrote: {why}") from None
     if places.dtype.kind not in "iu" or places.ndim != 1:
         raise UserError(f"{here}: {places.dtype} of shape {places.shape}, but whole numbers (N,) are needed")

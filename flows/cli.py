@@ -35,6 +35,7 @@ from flows.refusals import explain, lacks_memory
 from flows.signals import Stopped, heeded, status, stop_if_asked
 from flows.sweeps.job import Failure, announced, begin, fail
 from flows.sweeps.plugins import known
+from flows.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +186,7 @@ class _Program:
     def failed(self, job: Job, error: Exception) -> Failure:
         """Say why a job failed, here and in its folder."""
         told_to_users = _told_to_users(error)
-        reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
+        reason = explain(error) if told_to_users else f"{type(error).__name__}: {one_line(error)}"
         print(f"{_name()}: error: {job.name}: {reason}\n", end="", file=sys.stderr)
         if self.full_errors or not told_to_users:
             traceback.print_exception(error)
@@ -282,10 +283,6 @@ def _in_sweep() -> bool:
 def _told_to_users(error: Exception) -> bool:
     """Whether this is for a user to put right, and no bug."""
     return isinstance(error, UserError | Unwritable) or lacks_memory(error)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _name() -> str:

@@ -26,7 +26,7 @@ from flows.targets import (
     target,
 )
 from flows.types import Seed
-from flows.wording import choose, nearest, show, words
+from flows.wording import choose, nearest, one_line, show, words
 
 Config = Mapping[str, Any]
 
@@ -246,7 +246,7 @@ def _check_optimizer(optimizer: Any, arguments: Config, where: str) -> None:
     try:
         stepper(optimizer_of(weights, partial(optimizer, **arguments)))()
     except (ValueError, RuntimeError, TypeError, AssertionError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{where}: {reason or 'torch refuses these settings together'}") from error
 
 

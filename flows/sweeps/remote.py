@@ -16,6 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from flows.signals import heeded
 from flows.sweeps.job import Failure, announced, fail
+from flows.wording import one_line
 
 
 class RemoteJob(NamedTuple):
@@ -93,5 +94,5 @@ def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
         raise
     except Exception as error:  # before the task, which gives its own back
         traceback.print_exception(error)
-        return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Failure(f"{type(error).__name__}: {one_line(error)}")
     return done.return_value

@@ -14,6 +14,7 @@ from flows.objectives.objective import Noise
 from flows.training.checkpoint import Tensors
 from flows.training.gradient import Gradient, GradientAndLogs, LossInputs
 from flows.training.guard import Checked
+from flows.wording import one_line
 
 WARM = 3
 """Calls before the recorded one, in which libraries choose their kernels and take their memory."""
@@ -76,7 +77,7 @@ class Captured:
                 self._found = self._call(inputs, batch, noise)
         except RuntimeError as error:
             torch.cuda.set_stream(here)  # torch leaves it at the one that was recorded
-            reason = " ".join(str(error.__context__ or error).split("\n")[0].split())
+            reason = one_line(str(error.__context__ or error).split("\n")[0])
             raise UserError(
                 f"runtime.capture: this step can't be recorded ({reason}); use runtime.capture=false"
             ) from error

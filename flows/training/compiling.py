@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from flows.errors import UserError
+from flows.wording import one_line
 
 ENOUGH = 30_000
 """Steps that repay the compiling of one: a fixed number, so that a command gives the same run everywhere."""
@@ -52,7 +53,7 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
 
             if not isinstance(error, TorchDynamoException):
                 raise
-            reason = " ".join(str(error).split("\n\n")[0].split())
+            reason = one_line(str(error).split("\n\n")[0])
             raise UserError(
                 f"runtime.compile: this step can't be compiled ({reason}); use runtime.compile=false"
             ) from error

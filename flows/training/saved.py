@@ -24,7 +24,7 @@ from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
 from flows.training.thinned import NUMBERS
 from flows.training.written import mapping
-from flows.wording import choose, show
+from flows.wording import choose, one_line, show
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
@@ -143,7 +143,7 @@ class Saved:
                 raise ValueError("no column step")
             return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
+            raise UserError(f"{path}: can't be read ({one_line(error)})") from error
 
 
 def _read(path: Path, schema: type) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from flows.training.runtime import Runtime
 from flows.training.saved import Saved
 from flows.training.trainer import Trainer
 from flows.training.validation import Validation
+from flows.wording import one_line
 
 
 def carry_out(session: Session) -> Outcome:
@@ -246,7 +247,7 @@ def _restore(run: Run, latest: Located) -> None:
     try:
         run.restore(latest.content)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from flows.errors import UserError
 from flows.files import read_bounded
+from flows.wording import one_line
 
 YAML, JSON = 2**20, 2**26  # most bytes; a mask of cells makes the second long
 
@@ -43,7 +44,7 @@ def content(path: Path) -> Any:
             return json.loads(read_bounded(path, JSON))
         return yaml.load(read_bounded(path, YAML), _Reader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: can't be read ({one_line(error)})") from error
 
 
 def mapping(path: Path) -> dict[str, Any]:
