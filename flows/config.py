@@ -232,7 +232,7 @@ def _positional_names(hint: Any, takes: Mapping[str, Argument], said: str) -> tu
             )
     if len(takes) < len(wanted):
         raise UserError(f"{said}: has to take {' and '.join(map(words, wanted))}, which the program gives it")
-    return (*takes,)[: len(wanted)]
+    return tuple(takes)[: len(wanted)]
 
 
 def _check_optimizer(optimizer: Any, arguments: Config, where: str) -> None:

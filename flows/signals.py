@@ -60,7 +60,8 @@ def heeded(*more: Signals, patient: bool = False) -> Iterator[None]:
     def ask(number: int, frame: FrameType | None) -> None:
         global _asked
         nonlocal presses
-        presses += number == Signals.SIGINT
+        if number == Signals.SIGINT:
+            presses += 1
         if presses > 1 and not patient:
             raise KeyboardInterrupt
         _asked = _asked or Signals(number)

@@ -84,4 +84,7 @@ class Member:
             error: What ended it, if it wasn't its own.
         """
         self.error = error = self.error or error
-        self._training.__exit__(error and type(error), error, error and error.__traceback__)
+        if error is None:
+            self._training.close()
+        else:
+            self._training.__exit__(type(error), error, error.__traceback__)
