@@ -97,7 +97,7 @@ class _Program:
         self.conf = conf
         self.train_many = train_many
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
-        self.missing: list[Path] = []  # folders that weren't there when we came
+        self.missing: list[Path] = []  # folders that didn't exist when the command began
         self.bugs: list[Exception] = []
 
     def run(self) -> None:
@@ -119,7 +119,7 @@ class _Program:
                 try:
                     program(job)()
                 finally:
-                    sys.stdout.flush()  # here, where a broken pipe is met
+                    sys.stdout.flush()  # so that a broken pipe is met here and not at exit
         except BrokenPipeError:  # the reader of our output has left, as head does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(141) from None
@@ -139,12 +139,12 @@ class _Program:
             self.perform(self.plain(config))
         except Exception as error:
             if _told_to_users(error):
-                self.refuse(error)  # here, since Hydra would write a line of its own
+                self.refuse(error)  # here, before Hydra prints an error of its own
             self.bugs.append(error)
             raise
 
     def swept(self, config: DictConfig) -> Failure | None:
-        """The task as a job among others, in whatever process: what goes wrong stays with it."""
+        """The task as one job of a sweep, in whatever process; its failure ends no other job."""
         job = Job.now()
         try:
             self.perform(self.begun(job, config))
@@ -178,9 +178,9 @@ class _Program:
         return results
 
     def begun(self, job: Job, config: DictConfig) -> dict[str, Any]:
-        """What a job is told, once it has been announced."""
+        """Announce a job, and return its configuration."""
         begin(job.folder, job.overrides)
-        print(f"{job.name}\n", end="", flush=True)  # in one piece, where other jobs speak too
+        print(f"{job.name}\n", end="", flush=True)  # one write, so that jobs' lines don't mix
         return self.plain(config) | {"run_dir": str(job.folder)}
 
     def failed(self, job: Job, error: Exception) -> Failure:
@@ -231,7 +231,7 @@ class Job(NamedTuple):
 
     @staticmethod
     def now() -> Job:
-        """The one that Hydra is at."""
+        """The job that Hydra is running."""
         job = HydraConfig.get()
         overrides = list(job.overrides.task)
         return Job(Path(job.sweep.dir, job.sweep.subdir), overrides, announced(job.job.num, overrides))
@@ -247,7 +247,7 @@ def _arguments() -> Namespace:
 
 @contextmanager
 def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
-    """Meanwhile Hydra composes with our loader, and hands its errors to us instead of printing them."""
+    """While the context is open, Hydra composes with our loader and leaves the printing of errors to us."""
     before, asked = internals.ConfigLoaderImpl, os.environ.get("HYDRA_FULL_ERROR")  # pyright: ignore
     internals.ConfigLoaderImpl = loader  # pyright: ignore
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -262,7 +262,7 @@ def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
 
 @contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Meanwhile a disk's error in a thread, such as TensorBoard's, isn't shown: its owner raises it again."""
+    """While the context is open, a disk's error in a thread isn't shown: its owner raises it again."""
     before = threading.excepthook
 
     def hook(error: Any) -> None:

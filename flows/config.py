@@ -32,7 +32,13 @@ Config = Mapping[str, Any]
 
 
 class Place(NamedTuple):
-    """What may stand somewhere: a thing of a kind, from these rooms, given these arguments by the program."""
+    """What one place of a configuration may hold.
+
+    Args:
+        rooms: Packages that it may come from.
+        kind: What it has to be.
+        given: Arguments that the program supplies.
+    """
 
     rooms: tuple[str, ...]
     kind: str
@@ -90,7 +96,7 @@ def build(config: Any, where: str = "model", *, trusted: Sequence[str] = (), **g
 def check(config: Any, where: str = "model", *, trusted: Sequence[str] = ()) -> None:
     """Refuse what `build` would refuse; build nothing.
 
-    Raises: UserError.
+    Raises: UserError, as `build` does.
     """
     _check_place(config, where, trusted, PLACES[where].given)
 
@@ -100,7 +106,7 @@ def check_all(config: Config, *, trusted: Sequence[str] = ()) -> None:
 
     Packages are trusted by argument and not by `config["trusted_packages"]`: a file can't vouch for itself.
 
-    Raises: UserError.
+    Raises: UserError if anything in it is wrong, or the objective can't train the model.
     """
     check_keys(config, Experiment)
     checked = {
@@ -123,7 +129,7 @@ def _with_article(name: str) -> str:
 def check_keys(config: Config, schema: type) -> None:
     """Check the keys and values of a configuration's top level against a TypedDict.
 
-    Raises: UserError.
+    Raises: UserError if a key isn't in it, or a value doesn't fit its type.
     """
     hints = get_type_hints(schema, include_extras=True)
     for key, value in config.items():
@@ -214,7 +220,7 @@ def _check_node(
 
 
 def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str, Any]) -> str:
-    """What else somebody may have meant by a key that isn't there: one that is, or the same, deeper."""
+    """A suggestion for a key that doesn't exist: the nearest that does, or the same key one node deeper."""
     deeper = next((k for k, value in values.items() if isinstance(value, Mapping) and key in value), None)
     if deeper is not None:
         return f"did you mean {where}.{deeper}.{key}?"
@@ -272,14 +278,14 @@ def _check_plain(value: Any, hint: Any, where: str) -> Any:
         return value
     try:
         return _adapter(hint).validate_json(json.dumps(value), strict=True)
-    except (ValueError, TypeError, RecursionError):  # pydantic's, and json's of what it can't write
+    except (ValueError, TypeError, RecursionError):  # pydantic's, or json's of a value that it can't write
         raise UserError(f"{where}={show(value)}: expected {words(hint)}") from None
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:  # a type that bears a configuration of its own
+    except PydanticUserError:  # the type has a configuration of its own
         return TypeAdapter(hint)
 
 

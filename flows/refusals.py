@@ -17,7 +17,7 @@ from flows.wording import choose, nearest, one_line
 
 
 def explain(error: BaseException) -> str:
-    """One line: what is wrong, where, and what would be right. What would steer a terminal is spelt out."""
+    """One line: what is wrong, where, and what would be right. What would steer a terminal is escaped."""
     lines = (line for line in _explain(error).splitlines() if not _DETAIL.match(line))
     text = one_line(" ".join(lines))
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -148,7 +148,7 @@ def _within(name: str, rooms: Sequence[str]) -> bool:
 
 
 def _beside(path: str) -> str:
-    """The modules beside one that doesn't exist."""
+    """Suggest modules that lie beside one that doesn't exist."""
     parent, _, last = path.rpartition(".")
     try:
         around = importlib.import_module(parent).__path__

@@ -54,7 +54,7 @@ class Together:
     def backward(self, rows: Collection[int]) -> list[tuple[Checked, Tensors]]:
         """The gradients of the players of these runs whose turn it is, and what each one logs.
 
-        The others are computed all the same, so that shapes stay, on what the first of these has drawn.
+        All other runs are computed too, so that shapes stay, on what the first of these has drawn.
         If runs' optimizers can be captured, the moves along them are part of it (`Run.moves`), and the others
         rest from then on.
         """
@@ -67,7 +67,7 @@ class Together:
             for row in range(len(self.runs)):
                 if row not in drawn:
                     self.runs[row].players[player].rest()
-        with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
+        with sdpa_kernel(SDPBackend.MATH):  # fused kernels would go member by member
             slopes, logs = self.gradient[player](self.inputs, _stacked(batches), _rows(noises))
         found = _split(slopes, logs)
         return [found[row] for row in rows]
@@ -78,7 +78,7 @@ class Together:
 
 
 def _split(slopes: Checked, logs: Tensors) -> list[tuple[Checked, Tensors]]:
-    """Each run's own."""
+    """Each run's own gradient and logs."""
     each = [Checked(*slope) for slope in zip(*(values.unbind() for values in slopes), strict=True)]
     split = {name: values.unbind() for name, values in logs.items()}
     return [(slope, {name: values[row] for name, values in split.items()}) for row, slope in enumerate(each)]

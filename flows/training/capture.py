@@ -44,7 +44,7 @@ class Captured:
         self.forget()
 
     def forget(self) -> None:
-        """Record anew, for tensors lie elsewhere now."""
+        """Record again at the next calls, because tensors have moved."""
         self._calls = 0
         self._graph = torch.cuda.CUDAGraph()
         self._copies: list[Tensor] = []  # of batch and noise, which the graph reads
@@ -70,13 +70,13 @@ class Captured:
     def _record(self, inputs: LossInputs, batch: Mapping[str, Tensor], noise: Noise) -> None:
         batch, noise = ({name: value.clone() for name, value in given.items()} for given in (batch, noise))
         self._copies = [*batch.values(), *noise.values()]
-        gc.collect()  # graphs of what has ended, which know who knows them
+        gc.collect()  # frees the graphs of ended runs, which reference cycles keep
         here = torch.cuda.current_stream()
         try:
             with torch.cuda.graph(self._graph):
                 self._found = self._call(inputs, batch, noise)
         except RuntimeError as error:
-            torch.cuda.set_stream(here)  # torch leaves it at the one that was recorded
+            torch.cuda.set_stream(here)  # torch leaves the recording stream as the current one
             reason = one_line(str(error.__context__ or error).split("\n")[0])
             raise UserError(
                 f"runtime.capture: this step can't be recorded ({reason}); use runtime.capture=false"
@@ -84,7 +84,7 @@ class Captured:
 
 
 def side_by_side(works: Sequence[Callable[[], None]]) -> None:
-    """Do works at the same time that don't depend on one another, each too small for a GPU."""
+    """Do independent pieces of work at the same time, each too small to fill a GPU."""
     here = torch.cuda.current_stream()
     sides = [torch.cuda.Stream() for _ in range(min(_SIDES, len(works)))]
     for side in sides:

@@ -20,9 +20,9 @@ from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
 _PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
-_MANIFEST = 2**20  # most bytes
-_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may pass
-_NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
+_MANIFEST = 2**20  # most bytes of one
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may be a passing one
+_NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # files of every checkpoint
 
 
 class Checkpoint(NamedTuple):
@@ -59,7 +59,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
-    for made in (folder.parent, folder):  # not the run's own, which somebody may have removed
+    for made in (folder.parent, folder):  # not the run's own folder, which somebody may have removed
         made.mkdir(exist_ok=True)
     shutil.rmtree(beside, ignore_errors=True)  # of a process that died
     beside.mkdir()
@@ -69,7 +69,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
         sync_folder(beside)
         if path.exists():
             shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)  # where `newest` looks too, for a crash may come now
+            path.rename(aside)  # where `find` looks too, since a crash may come now
         beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -91,7 +91,7 @@ def read(path: Path) -> Checkpoint:
     try:
         written = read_bounded(path / "manifest.json", _MANIFEST)
         digests = dict(json.loads(written)["sha256"])
-        if written != _manifest(step_of(path), digests):  # which no digest covers
+        if written != _manifest(step_of(path), digests):  # no digest covers the manifest itself
             raise ValueError("the manifest isn't as it was written")
         if not digests.keys() >= _NEEDED:
             raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
@@ -131,7 +131,7 @@ def find(folder: Path, until: int | None = None) -> Located | None:
 
 
 def newest(folder: Path, until: int | None = None) -> Path | None:
-    """Where what `find` finds lies."""
+    """The path of the checkpoint that `find` finds."""
     found = find(folder, until)
     return None if found is None else found.path
 
@@ -143,7 +143,7 @@ def damaged(folder: Path, step: int) -> Path | None:
 
 
 def drop_beyond(folder: Path, step: int) -> None:
-    """Remove what a life that won't be continued wrote after this step."""
+    """Remove checkpoints after this step, of a life of the run that won't be continued."""
     for path in [*steps(folder)]:
         if step_of(path) > step:
             shutil.rmtree(path)

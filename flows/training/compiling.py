@@ -62,9 +62,10 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
 
 
 def _apart(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same with a code object of its own.
+    """The same function with a code object of its own.
 
-    To that torch ties what it compiles, and with tensors' guards alone it would take one run's for another's.
+    torch caches compiled code by code object. With tensor guards alone, one run could be handed another's, so
+    each run gets a code object of its own.
     """
 
     def call(*given: Any) -> Any:

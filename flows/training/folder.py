@@ -18,10 +18,12 @@ from flows.training.written import dumped, mapping
 from flows.wording import show
 
 _LOCK = ".lock"
-_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
-_NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
+# O_NOFOLLOW: a symlinked lock must not make us write to a file outside the run
+_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+# a sweep writes these before a run exists, and where none was ever started
+_NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}
 _OURS = ("config.yaml", "run.json", "metrics.csv", "overrides.yaml", "error.txt")  # written under the lock
-_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of what is relied on
+_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of the facts relied on
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
 
@@ -40,8 +42,8 @@ class Folder:
     def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
         """See whether this configuration may run here: a new run, or the same one carried on.
 
-        A larger budget, another logger or device, moved data files and more checkpoints are allowed, and to
-        compile or capture.
+        Allowed are a larger budget, another logger or device, moved data files, more checkpoints, and
+        compiling or capturing.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming what tells them apart, or if something in there
@@ -86,7 +88,7 @@ class Folder:
         if before and changed:
             now["resumed"] = [*before.get("resumed", []), {"step": step, **changed}]
         if before:
-            self.note(**now)  # before the configuration: until both are there, the budget is a changed one
+            self.note(**now)  # first: after a crash between the two, the budget still counts as changed
         kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
         write_whole(self.path / "config.yaml", dumped(kept))
         if not before:
@@ -94,7 +96,9 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes out, and remove what a dead one didn't write to its end; its lock is no lock.
+        """While the context is open, keep other processes out.
+
+        First removes files that a dead process left half written, whose lock doesn't count.
 
         Raises:
             Busy if another process holds the directory.
@@ -118,7 +122,7 @@ class Folder:
                     self.path.rmdir()
 
     def _take(self, lock: IO[str]) -> None:
-        """Be the one that an open lock names."""
+        """Take an open lock file, and write this process's number into it."""
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -126,7 +130,7 @@ class Folder:
             raise Busy(f"{self.path}: process {lock.read().strip()} is training here") from None
         path = self.path / _LOCK
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
-            # who held it has taken it away meanwhile, and a third may hold a new one
+            # its holder has removed it since we opened it, and a third process may hold a new one
             raise Busy(f"{self.path}: another process was training here until now; try again")
         with writing(path):
             lock.truncate(0)

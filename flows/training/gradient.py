@@ -22,10 +22,10 @@ class LossInputs(NamedTuple):
 
     Args:
         weights: Each player's flat vector, by its name.
-        fixed: What nets hold besides, such as the data's units, by `player.name`.
+        fixed: The nets' other tensors, such as the data's units, by `player.name`.
         sound: Whether each player's steps have all been good.
         longest: The norm that each player's gradient is clipped to.
-        scalars: Numbers of the objective's, by the attribute's name, that aren't the same for all members.
+        scalars: The objective's numbers that differ between members, by attribute.
     """
 
     weights: Tensors

@@ -80,7 +80,7 @@ class Run:
 
     @property
     def drops(self) -> bool:
-        """Whether a net draws anything itself."""
+        """Whether a net has dropout, which draws from the process's generator."""
         inner = (module for net in self.nets.values() for module in net.modules())
         return any(isinstance(module, nn.Dropout) and module.p > 0 for module in inner)
 
@@ -108,7 +108,7 @@ class Run:
         return self.players[self.player].backward(loss), logs
 
     def fuse(self, compiled: bool, captured: bool) -> None:
-        """From now on gradients come from pure functions, one a player, that the first turns make faster.
+        """From now on compute gradients by pure functions, one a player, which their first calls make faster.
 
         Args:
             compiled: Whether each is compiled.
@@ -215,7 +215,7 @@ class Run:
         self._counts = dict(facts["counts"])
         for each in self.fused.values():
             if isinstance(each, Captured):
-                each.forget()  # where tensors lay
+                each.forget()  # tensors have moved
 
 
 def _process_generator(device: torch.device) -> torch.Generator:

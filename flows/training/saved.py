@@ -87,13 +87,13 @@ class Saved:
         return cast("Density", model.eval().requires_grad_(False))
 
     def _ration(self, weights: dict[str, Tensor]) -> int:
-        """Bytes that a model of these weights may take while it is built; fields' has masks of their size."""
+        """Bytes that a model of these weights may take while it is built; one of fields also has masks."""
         size = sum(max(LEAST, value.nbytes) for value in weights.values())
         numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
         return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
 
     def check_features(self, spec: Spec) -> None:
-        """See that its weights speak of these features; other columns' may have the same shapes.
+        """Check that its weights are for these features; those for other columns may have the same shapes.
 
         Raises: UserError that names the first thing that differs.
         """
@@ -126,7 +126,7 @@ class Saved:
         return weights
 
     def _other(self, kind: str) -> str:
-        """What there is of the other kind, for who has looked in vain."""
+        """A hint, for an error, that there is a checkpoint of the other kind."""
         other = next(each for each in KINDS if each != kind)
         found = find(self.path / "checkpoints" / other)
         return "" if found is None else f"; checkpoint={other} has that of step {step_of(found.path)}"
@@ -147,7 +147,7 @@ class Saved:
 
 
 def _read(path: Path, schema: type) -> dict[str, Any]:
-    """A mapping from a file, its keys that the program relies on there and of their types."""
+    """A mapping from a file, once the keys that the program relies on are there and of their types."""
     if not path.exists():
         raise UserError(f"{path.parent}: not a run's directory, it holds no {path.name}")
     content = mapping(path)

@@ -123,7 +123,7 @@ class Trainer:
         else:
             fill(model, weights)
             model.to(runtime.dtype)
-        torch.manual_seed(seed_of("players", seed))  # in a batch, other members' models were drawn since ours
+        torch.manual_seed(seed_of("players", seed))  # in a batch, other models have been drawn since ours
         nets = self.objective.players(model, dataset.spec, examples)
         players = self._players({name: net.to(runtime.device) for name, net in nets.items()})
         order = torch.Generator().manual_seed(seed_of("order", seed))
@@ -179,7 +179,7 @@ class Trainer:
             try:
                 while not self.done(run):
                     stop_if_asked()
-                    while run.seen == run.step:  # not so where it was stopped between a step and its look
+                    while run.seen == run.step:  # unequal if it was stopped before a step's look
                         self.take_turn(run)
                     self.look_up(run, validation, monitor)
             except Stopped:
@@ -205,7 +205,7 @@ class Trainer:
         run.end_turn(*run.backward(batch, noise))
 
     def pace(self, run: Run) -> None:
-        """Set the numbers of the turn to come."""
+        """Set the learning rate and the average's decay for the turn to come."""
         run.players[run.player].pace(self.schedule(run.step, run.steps))
 
     def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
@@ -221,7 +221,7 @@ class Trainer:
         save = step % (self.checkpoint_every or steps_per_epoch) == 0
         if log or validate or save or last:
             _stop_if_diverged(run, folder)
-        scores = validation(run) if validate or last else None  # what may be stopped comes first
+        scores = validation(run) if validate or last else None  # first, because it may be stopped
         if monitor.draws(step, run.steps):
             with run.players["model"].averaged():
                 monitor.draw(step, run.players["model"].net)
@@ -256,7 +256,7 @@ class Trainer:
         """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
         before = run.state()
         cycle = len(self.objective.cycle)
-        for _ in range(max(10, (WARM + 1) * cycle)):  # beyond what records a graph
+        for _ in range(max(10, (WARM + 1) * cycle)):  # more than it takes to record a graph
             self.take_turn(run)
         run.means()  # waits for the device
         turns, begin = 0, time.perf_counter()

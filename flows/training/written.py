@@ -35,7 +35,7 @@ class _Writer(yaml.SafeDumper):
 
 
 def content(path: Path) -> Any:
-    """What a `.yaml` or a `.json` file holds, where nothing is built and no reference resolved.
+    """What a `.yaml` or a `.json` file holds; nothing is built, and no reference resolved.
 
     Raises: UserError if it can't be read, or is larger than such a file gets.
     """
