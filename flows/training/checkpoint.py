@@ -16,12 +16,13 @@ from torch import Tensor
 
 from flows.errors import UserError
 from flows.files import read_bounded, sync_folder, write_through, writing
+from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
 _PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
-_MANIFEST = 2**20  # most bytes
-_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may pass
-_NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
+_MANIFEST = 2**20  # most bytes of one
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may be a passing one
+_NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # files of every checkpoint
 
 
 class Checkpoint(NamedTuple):
@@ -31,8 +32,8 @@ class Checkpoint(NamedTuple):
     state: dict[str, Any]
 
 
-class Found(NamedTuple):
-    """A whole checkpoint, where it lies and what it holds."""
+class Located(NamedTuple):
+    """A checkpoint that was found whole: where it lies, and what it holds."""
 
     path: Path
     content: Checkpoint
@@ -58,7 +59,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
-    for made in (folder.parent, folder):  # not the run's own, which somebody may have removed
+    for made in (folder.parent, folder):  # not the run's own folder, which somebody may have removed
         made.mkdir(exist_ok=True)
     shutil.rmtree(beside, ignore_errors=True)  # of a process that died
     beside.mkdir()
@@ -68,7 +69,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
         sync_folder(beside)
         if path.exists():
             shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)  # where `newest` looks too, for a crash may come now
+            path.rename(aside)  # where `find` looks too, since a crash may come now
         beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -90,7 +91,7 @@ def read(path: Path) -> Checkpoint:
     try:
         written = read_bounded(path / "manifest.json", _MANIFEST)
         digests = dict(json.loads(written)["sha256"])
-        if written != _manifest(step_of(path), digests):  # which no digest covers
+        if written != _manifest(step_of(path), digests):  # no digest covers the manifest itself
             raise ValueError("the manifest isn't as it was written")
         if not digests.keys() >= _NEEDED:
             raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
@@ -107,12 +108,12 @@ def read(path: Path) -> Checkpoint:
     except Damaged:
         raise
     except (*_ABSENT, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise Damaged(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({one_line(error)})") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def find(folder: Path, until: int | None = None) -> Found | None:
+def find(folder: Path, until: int | None = None) -> Located | None:
     """The newest checkpoint in a folder that is whole, or None; if `until` is given, none after that step.
 
     Raises: UserError if one that may be whole can't be read.
@@ -123,14 +124,14 @@ def find(folder: Path, until: int | None = None) -> Found | None:
     ):
         if until is None or step_of(path) <= until:
             try:
-                return Found(path, read(path))
+                return Located(path, read(path))
             except Damaged:
                 continue
     return None
 
 
 def newest(folder: Path, until: int | None = None) -> Path | None:
-    """Where what `find` finds lies."""
+    """The path of the checkpoint that `find` finds."""
     found = find(folder, until)
     return None if found is None else found.path
 
@@ -142,7 +143,7 @@ def damaged(folder: Path, step: int) -> Path | None:
 
 
 def drop_beyond(folder: Path, step: int) -> None:
-    """Remove what a life that won't be continued wrote after this step."""
+    """Remove checkpoints after this step, of a life of the run that won't be continued."""
     for path in [*steps(folder)]:
         if step_of(path) > step:
             shutil.rmtree(path)

@@ -12,9 +12,8 @@ from torch.optim import Optimizer
 
 from flows.errors import UserError
 from flows.optimizing import optimizer_of, stepper
+from flows.training.checkpoint import Tensors
 from flows.training.guard import Checked, checked
-
-Tensors = dict[str, Tensor]
 
 
 @final
@@ -80,9 +79,9 @@ class Player:
             self.share = _set(self.share, 1 - decay)
 
     def rest(self) -> None:
-        """From now on, steps that are taken with others' leave weights, average and `good` as they are.
+        """Freeze this player: later steps of the batch leave its weights, average and `good` unchanged.
 
-        It is for who has ended and is saved: the optimizer's slots aren't what they were.
+        Only for a run that has ended and been saved, because its optimizer state is not preserved.
         """
         self.sound.fill_(False)
         self.share = _set(self.share, 0.0)
@@ -112,7 +111,7 @@ class Player:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Meanwhile the net bears its average weights, if it keeps any, and dropout is off."""
+        """While the context is open, the net has its average weights, if it keeps any, and dropout is off."""
         weights = self.weights.detach()
         live = weights.clone()
         if self.ema is not None:
@@ -159,7 +158,7 @@ class Player:
 
 
 def _capturable(group: Mapping[str, object]) -> bool:
-    """Whether an optimizer can be captured, and reads its rate from the device; loops over tensors don't."""
+    """Whether an optimizer can be captured and read its rate from the device: its for-loop version can't."""
     return "capturable" in group and (group.get("foreach") is not False or bool(group.get("fused")))
 
 

@@ -17,7 +17,7 @@ from flows.objectives.objective import Noise
 from flows.training.capture import Captured
 from flows.training.checkpoint import Checkpoint
 from flows.training.fusing import fused
-from flows.training.gradient import Gradient, State, gradient, state
+from flows.training.gradient import Gradient, LossInputs, gradient, loss_inputs
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
 from flows.training.player import Player, within
@@ -70,7 +70,7 @@ class Run:
         self.compiled = False
         self.moves = False  # whether a fused gradient moves its player too
         self.fused: dict[str, Gradient] = {}
-        self._tensors: State | None = None  # what fused gradients are functions of
+        self._inputs: LossInputs | None = None  # of fused gradients
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -80,7 +80,7 @@ class Run:
 
     @property
     def drops(self) -> bool:
-        """Whether a net draws anything itself."""
+        """Whether a net has dropout, which draws from the process's generator."""
         inner = (module for net in self.nets.values() for module in net.modules())
         return any(isinstance(module, nn.Dropout) and module.p > 0 for module in inner)
 
@@ -101,14 +101,14 @@ class Run:
 
     def backward(self, batch: Batch, noise: Noise) -> tuple[Checked, Mapping[str, Tensor]]:
         """The gradient of the player whose turn it is, and what it logs; it has moved already if `moves`."""
-        if self._tensors is not None:
+        if self._inputs is not None:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
-            return self.fused[self.player](self._tensors, given, noise)
+            return self.fused[self.player](self._inputs, given, noise)
         loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
         return self.players[self.player].backward(loss), logs
 
     def fuse(self, compiled: bool, captured: bool) -> None:
-        """From now on gradients come from pure functions, one a player, that the first turns make faster.
+        """From now on compute gradients by pure functions, one a player, which their first calls make faster.
 
         Args:
             compiled: Whether each is compiled.
@@ -117,7 +117,7 @@ class Run:
         """
         self.compiled = compiled
         self.moves = captured and all(player.capturable for player in self.players.values())
-        self._tensors = state(self.players)
+        self._inputs = loss_inputs(self.players)
         for name in {*self.objective.cycle}:
             each = gradient(self.objective, name, self.nets)
             then = partial(self.descend, name) if self.moves else None
@@ -215,7 +215,7 @@ class Run:
         self._counts = dict(facts["counts"])
         for each in self.fused.values():
             if isinstance(each, Captured):
-                each.forget()  # where tensors lay
+                each.forget()  # tensors have moved
 
 
 def _process_generator(device: torch.device) -> torch.Generator:

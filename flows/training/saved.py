@@ -24,7 +24,7 @@ from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
 from flows.training.thinned import NUMBERS
 from flows.training.written import mapping
-from flows.wording import choose, show
+from flows.wording import choose, one_line, show
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
@@ -87,13 +87,13 @@ class Saved:
         return cast("Density", model.eval().requires_grad_(False))
 
     def _ration(self, weights: dict[str, Tensor]) -> int:
-        """Bytes that a model of these weights may take while it is built; fields' has masks of their size."""
+        """Bytes that a model of these weights may take while it is built; one of fields also has masks."""
         size = sum(max(LEAST, value.nbytes) for value in weights.values())
         numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
         return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
 
     def check_features(self, spec: Spec) -> None:
-        """See that its weights speak of these features; other columns' may have the same shapes.
+        """Check that its weights are for these features; those for other columns may have the same shapes.
 
         Raises: UserError that names the first thing that differs.
         """
@@ -126,7 +126,7 @@ class Saved:
         return weights
 
     def _other(self, kind: str) -> str:
-        """What there is of the other kind, for who has looked in vain."""
+        """A hint, for an error, that there is a checkpoint of the other kind."""
         other = next(each for each in KINDS if each != kind)
         found = find(self.path / "checkpoints" / other)
         return "" if found is None else f"; checkpoint={other} has that of step {step_of(found.path)}"
@@ -143,11 +143,11 @@ class Saved:
                 raise ValueError("no column step")
             return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
+            raise UserError(f"{path}: can't be read ({one_line(error)})") from error
 
 
 def _read(path: Path, schema: type) -> dict[str, Any]:
-    """A mapping from a file, its keys that the program relies on there and of their types."""
+    """A mapping from a file, once the keys that the program relies on are there and of their types."""
     if not path.exists():
         raise UserError(f"{path.parent}: not a run's directory, it holds no {path.name}")
     content = mapping(path)

@@ -14,7 +14,7 @@ from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.checkpoint import Found
+from flows.training.checkpoint import Located
 from flows.training.describe import describe
 from flows.training.facts import facts
 from flows.training.folder import Folder
@@ -25,6 +25,7 @@ from flows.training.runtime import Runtime
 from flows.training.saved import Saved
 from flows.training.trainer import Trainer
 from flows.training.validation import Validation
+from flows.wording import one_line
 
 
 def carry_out(session: Session) -> Outcome:
@@ -105,7 +106,7 @@ class Session:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Meanwhile the folder is this run's and nobody else's; the run stands where it says.
+        """While the context is open, the folder is this run's alone, and the run stands where it says.
 
         Raises:
             UserError if the folder holds another run, or another process trains there.
@@ -114,14 +115,14 @@ class Session:
         stop_if_asked()
         self.folder.check(self.config, self.data_hash)  # before anything is touched
         with self.folder.held():
-            extended = self.folder.check(self.config, self.data_hash)  # which another may have left since
+            extended = self.folder.check(self.config, self.data_hash)  # again: it may have changed
             self.folder.writable()
             self.run, self.validation = self._stand()
             self.run.steps = self._budget(extended)
             if self.done and self.folder.facts().get("status") == "running":
                 self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
             if self.logger.describe:
-                with self.run.players["model"].averaged():  # no dropout, which would draw from the run's
+                with self.run.players["model"].averaged():  # without dropout, which would draw numbers
                     print(
                         describe(self.model, self.run.stream.source.take(slice(0, self.trainer.batch_size)))
                     )
@@ -146,7 +147,7 @@ class Session:
             self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
             yield
         except BaseException:
-            with suppress(UserError, OSError):  # a full disk, perhaps, of which has been told
+            with suppress(UserError, OSError):  # perhaps of the full disk that is being reported
                 self._note()
             raise
         self._note()
@@ -158,7 +159,7 @@ class Session:
         self._since, self._members = now, members
 
     def _note(self) -> None:
-        """Where the run stands, and the seconds that it has taken."""
+        """Write to run.json where the run stands, and the seconds that it has taken."""
         self.share(self._members)
         spent = self.folder.facts().get("seconds", 0.0) + self._spent
         self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
@@ -170,12 +171,12 @@ class Session:
 
     @property
     def compiles(self) -> bool:
-        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if told to."""
+        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if asked to."""
         timed = self.trainer.max_seconds is not None
         return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
 
     def fuse(self) -> None:
-        """Have the run's first turns make the later ones faster, where that pays; once."""
+        """Have the run compile or record its gradients at their first calls, where that pays; once."""
         compiled, captured = self.compiles, self.runtime.captures
         if (compiled or captured) and not self.run.fused:
             self.run.fuse(compiled, captured)
@@ -189,9 +190,9 @@ class Session:
         return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
-        """The run where its folder says that it stands."""
+        """The run, at the step that its folder has saved."""
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
-        latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
+        latest = checkpoint.find(last) or checkpoint.find(best)  # each holds the whole state
         origin = self.config["init_from"] if latest is None else None
         weights = self._weights(Saved(origin)) if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
@@ -201,7 +202,7 @@ class Session:
         damaged = checkpoint.damaged(last, run.step)
         if damaged is not None:
             print(f"{damaged}: damaged; carrying on from step {run.step}", file=sys.stderr)
-        _mend_best(run, self.folder)  # first, for it reads: what can't be read must stop us before we delete
+        _mend_best(run, self.folder)  # first, because what it can't read has to stop us before we delete
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
         return run, validation
@@ -242,16 +243,16 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Found) -> None:
+def _restore(run: Run, latest: Located) -> None:
     try:
         run.restore(latest.content)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
-    """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
+    """If a crash has left no whole best checkpoint, write it anew, or look for another best from here on."""
     best = folder.checkpoints / "best"
     path = checkpoint.at(best, run.best.step)
     if run.best.step == 0 or checkpoint.newest(best, run.step) == path:

@@ -27,7 +27,7 @@ from flows.evaluation.tabular import csv_text
 from flows.evaluation.tasks.files import ready, tell, warn, write
 from flows.lattice import dequantise
 from flows.signals import stop_if_asked
-from flows.training.folder import flat, free, short, telling
+from flows.training.config_diff import distinguishing_keys, flatten, is_free, shorten
 from flows.training.outcome import override
 from flows.training.saved import Saved
 from flows.types import Members, PositiveInt, Seed
@@ -210,10 +210,10 @@ def _several(
 
 def _titles(every: Mapping[str, Opened]) -> dict[str, str]:
     """Each run's name, and what tells it from the others."""
-    configs = {name: dict(flat(opened.saved.config)) for name, opened in every.items()}
-    shown = [key for key in telling([*configs.values()]) if not free(key)]
+    configs = {name: flatten(opened.saved.config) for name, opened in every.items()}
+    shown = [key for key in distinguishing_keys([*configs.values()]) if not is_free(key)]
     return {
-        name: " ".join([name, *("=".join(map(str, short(key, config.get(key)))) for key in shown)])
+        name: " ".join([name, *("=".join(map(str, shorten(key, config.get(key)))) for key in shown)])
         for name, config in configs.items()
     }
 
