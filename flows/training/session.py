@@ -171,9 +171,13 @@ class Session:
 
     @property
     def compiles(self) -> bool:
-        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if asked to."""
-        timed = self.trainer.max_seconds is not None
-        return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
+        """Whether its steps are compiled.
+
+        Only if asked to where nobody knows that all steps will be taken: with a budget in seconds, which
+        compiling uses up, or with patience.
+        """
+        known = self.trainer.max_seconds is None and self.trainer.patience is None
+        return self.runtime.compiles(self.run.steps if known else 0, self.run.nets)
 
     def fuse(self) -> None:
         """Have the run compile or record its gradients at their first calls, where that pays; once."""
