@@ -25,7 +25,7 @@ class Runtime:
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null for torch's choice.
         compile: Whether a step's gradient is compiled; "auto" where a run has steps enough to repay it, but
-            not for convolutions, in a batch, or with a budget in seconds.
+            not for convolutions, in a batch, or where a budget in seconds or patience may end it early.
         capture: On a GPU: whether a turn (gradient, clipping, optimizer, average) is recorded once as one
             graph, which the host then starts by one call; False for models, objectives and optimizers that
             look at tensors' values.
