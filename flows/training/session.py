@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from flows.training import checkpoint
 from flows.training.checkpoint import Found
 from flows.training.describe import describe
 from flows.training.facts import facts
+from flows.training.fitting import within_range
 from flows.training.folder import Folder
 from flows.training.monitor import Draw, Logger, Monitor
 from flows.training.outcome import Outcome
@@ -184,7 +186,8 @@ class Session:
         """What came of it: the scores of the best checkpoint."""
         best = checkpoint.find(self.folder.checkpoints / "best")
         if best is not None:
-            self.run.players["model"].restore(best.content.tensors["model"])
+            with _fitting(best.path):
+                self.run.players["model"].restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
         return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
@@ -243,11 +246,20 @@ class Session:
 
 
 def _restore(run: Run, latest: Found) -> None:
-    try:
+    with _fitting(latest.path):
         run.restore(latest.content)
+        turn = checkpoint.step_of(latest.path) * len(run.objective.cycle)  # saved after whole steps
+        within_range("turn", run.turn, turn, turn)
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Say in one line that a checkpoint is another run's, or nobody's."""
+    try:
+        yield
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
+        raise UserError(f"{path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
