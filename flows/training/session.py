@@ -15,7 +15,6 @@ from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.checkpoint import Found
 from flows.training.describe import describe
 from flows.training.facts import facts
 from flows.training.fitting import within_range
@@ -184,17 +183,19 @@ class Session:
 
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
-        best = checkpoint.find(self.folder.checkpoints / "best")
+        model = self.run.players["model"]
+        most = checkpoint.most(*self.run.nets.values())
+        best = checkpoint.find(self.folder.checkpoints / "best", most=most)
         if best is not None:
             with _fitting(best.path):
-                self.run.players["model"].restore(best.content.tensors["model"])
+                model.restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
         return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
         """The run where its folder says that it stands."""
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
-        latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
+        latest = checkpoint.newest(last) or checkpoint.newest(best)  # either holds all there is
         origin = self.config["init_from"] if latest is None else None
         weights = self._weights(Saved(origin)) if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
@@ -211,7 +212,7 @@ class Session:
 
     def _weights(self, origin: Saved) -> dict[str, Tensor]:
         origin.check_features(self.dataset.spec)
-        return origin.weights()
+        return origin.weights(like=self.model)
 
     def _budget(self, extended: bool) -> int:
         """Steps in all: those fixed when the run began, unless it is given a larger budget.
@@ -245,10 +246,11 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Found) -> None:
-    with _fitting(latest.path):
-        run.restore(latest.content)
-        turn = checkpoint.step_of(latest.path) * len(run.objective.cycle)  # saved after whole steps
+def _restore(run: Run, latest: Path) -> None:
+    found = checkpoint.read(latest, checkpoint.most(*run.nets.values()))
+    with _fitting(latest):
+        run.restore(found)
+        turn = checkpoint.step_of(latest) * len(run.objective.cycle)  # saved after whole steps
         within_range("turn", run.turn, turn, turn)
 
 

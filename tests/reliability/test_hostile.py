@@ -26,6 +26,7 @@ import left
 import pytest
 import torch
 import yaml
+from lives import live
 from omegaconf import OmegaConf
 from test_security import DEAD, EVIL, PAYLOADS, forget, unguarded
 
@@ -388,6 +389,57 @@ def test_row_14_a_model_larger_than_its_weights_is_refused_before_it_is_made(fol
     with pytest.raises(UserError, match="larger than the weights that were saved"):
         flows.load(run)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 2**16  # KiB
+
+
+GIANT = 2**31  # bytes that are claimed, of which the disk holds a few thousand
+ROOM = 2**29  # bytes that a process may have besides those that it has when it begins
+
+
+def giant(path: Path, honest: bool) -> None:
+    """Weights in a sparse file, of the size that its header says or not."""
+    file = path / "model.safetensors"
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, end = json.loads(data[8 : 8 + length]), len(data) - 8 - length
+    if honest:
+        name = "average.giant"
+        header[name] = {"dtype": "F32", "shape": [GIANT // 4], "data_offsets": [end, end + GIANT]}
+        end += GIANT
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    os.truncate(file, 8 + len(text) + (end if honest else GIANT))
+    manifest = json.loads((path / "manifest.json").read_text())
+    if honest:  # the others aren't read that far
+        with file.open("rb") as weights:
+            manifest["sha256"]["model.safetensors"] = hashlib.file_digest(weights, "sha256").hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
+
+
+def little_memory() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+@pytest.mark.parametrize("honest", [False, True])
+def test_row_33_weights_of_gigabytes_are_refused_before_they_are_read(folder, honest):
+    run = left.copy(folder)
+    giant(left.newest(run), honest)
+    drawn = live(
+        *("run=run", "task=sample", "output=a.csv", "checkpoint=last"),
+        cwd=folder,
+        program="evaluate",
+        tricks=[little_memory],
+    )
+    carried = live(*left.OPTIONS, "trainer.max_steps=6", "run_dir=run", cwd=folder, tricks=[little_memory])
+    if honest:
+        for end in (drawn, carried):
+            assert (end.status, end.out, end.err.count("\n")) == (2, "", 1), end.err
+            assert "larger than a checkpoint of this model" in end.err
+    else:
+        assert (drawn.status, carried.status) == (0, 0), drawn.err + carried.err
+        assert "damaged; taking that of step 2" in drawn.err
+        assert "damaged; carrying on from step 2" in carried.err
 
 
 @pytest.mark.parametrize(
