@@ -451,7 +451,7 @@ def little_memory() -> None:
 
 
 @pytest.mark.parametrize("honest", [False, True])
-def test_row_33_weights_of_gigabytes_are_refused_before_they_are_read(folder, honest):
+def test_row_16_weights_of_gigabytes_are_refused_before_they_are_read(folder, honest):
     run = left.copy(folder)
     giant(left.newest(run), honest)
     drawn = live(
