@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, BinaryIO, NamedTuple, final
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from flows.errors import UserError
 from flows.files import read_bounded, sync_folder, write_through, writing
@@ -20,7 +23,13 @@ from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
 _PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
-_MANIFEST = 2**20  # most bytes of one
+_MANIFEST, _STATE, _HEADER, _BLOCK = 2**20, 2**20, 2**23, 2**20  # most bytes
+_TIMES, _SPARE = 12, 2**24  # of a net: itself and its average, up to four slots, all of twice the precision
+_BYTES = {
+    **{"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8},
+    **{"F8_E4M3": 1, "F8_E5M2": 1, "F16": 2, "BF16": 2, "F32": 4, "F64": 8, "C64": 8},
+}
+_SIDES = 32  # of a tensor
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may be a passing one
 _NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # files of every checkpoint
 
@@ -58,7 +67,7 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     beside, aside = folder / f".{path.name}.tmp", _aside(path)
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
-    files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
+    files["manifest.json"] = _manifest(step, {name: _digest(BytesIO(data)) for name, data in files.items()})
     for made in (folder.parent, folder):  # not the run's own folder, which somebody may have removed
         made.mkdir(exist_ok=True)
     shutil.rmtree(beside, ignore_errors=True)  # of a process that died
@@ -81,59 +90,59 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     return path
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, most: int | None = None, only: Collection[str] = ()) -> Checkpoint:
     """Read a checkpoint, every file checked against its SHA-256.
+
+    Args:
+        path: Where it lies.
+        most: Bytes that what is read may have; None for as many as the weights say themselves.
+        only: The players whose tensors are read; all of them, and the run's, if none is named.
 
     Raises:
         Damaged if a file is missing, differs from what was written, or can't be understood.
-        UserError if it can't be read now, which says nothing of what is there.
+        UserError if it can't be read now, which says nothing of what is there, or is larger.
     """
-    try:
-        written = read_bounded(path / "manifest.json", _MANIFEST)
-        digests = dict(json.loads(written)["sha256"])
-        if written != _manifest(step_of(path), digests):  # no digest covers the manifest itself
-            raise ValueError("the manifest isn't as it was written")
-        if not digests.keys() >= _NEEDED:
-            raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
-        if any(Path(name).name != name for name in digests):
-            raise ValueError("the manifest names a file of another folder")
-        files = {name: (path / name).read_bytes() for name in digests}
-        for name, data in files.items():
-            if _digest(data) != digests[name]:
-                raise Damaged(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
-        state = json.loads(files.pop("state.json"))
-        if not isinstance(state, dict):
-            raise ValueError("state.json holds no keys")
-        return Checkpoint({Path(name).stem: load(data) for name, data in files.items()}, state)
-    except Damaged:
-        raise
-    except (*_ABSENT, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise Damaged(f"{path}: not a whole checkpoint ({one_line(error)})") from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    files = [path / name for name in _verified(path, most, only) if _wanted(name, only)]
+    with _doubted(path):
+        return Checkpoint({file.stem: load(file.read_bytes()) for file in files}, _state(path))
 
 
-def find(folder: Path, until: int | None = None) -> Located | None:
+def extents(path: Path, player: str) -> dict[str, int]:
+    """Bytes of each of a player's tensors, which aren't read.
+
+    Raises: Damaged, or UserError if it can't be read now.
+    """
+    with _doubted(path), (path / f"{player}.safetensors").open("rb") as file:
+        return _extents(file)
+
+
+def most(*nets: nn.Module) -> int:
+    """Bytes that a checkpoint of these nets may have, whatever their optimizers."""
+    return _SPARE + _TIMES * sum(value.nbytes for net in nets for value in net.state_dict().values())
+
+
+def find(folder: Path, until: int | None = None, most: int | None = None) -> Located | None:
     """The newest checkpoint in a folder that is whole, or None; if `until` is given, none after that step.
 
-    Raises: UserError if one that may be whole can't be read.
+    Raises: UserError if one that may be whole can't be read, or has more bytes than `most`.
     """
+    path = newest(folder, until)
+    return None if path is None else Located(path, read(path, most))
+
+
+def newest(folder: Path, until: int | None = None) -> Path | None:
+    """Where what `find` finds lies; takes little memory, whatever lies there."""
     aside = [path for path in _entries(folder) if _PUT_ASIDE.fullmatch(path.name)]
     for path in sorted(
         [*steps(folder), *aside], key=lambda path: (-step_of(path), path.name.startswith("."))
     ):
         if until is None or step_of(path) <= until:
             try:
-                return Located(path, read(path))
+                _verified(path)
             except Damaged:
                 continue
+            return path
     return None
-
-
-def newest(folder: Path, until: int | None = None) -> Path | None:
-    """The path of the checkpoint that `find` finds."""
-    found = find(folder, until)
-    return None if found is None else found.path
 
 
 def damaged(folder: Path, step: int) -> Path | None:
@@ -184,12 +193,104 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.old.tmp")
 
 
+@contextmanager
+def _doubted(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a checkpoint from what is wrong with the disk."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (*_ABSENT, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise Damaged(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _verified(path: Path, most: int | None = None, only: Collection[str] = ()) -> list[str]:
+    """The files of a checkpoint that is whole: each is as long as it says, and then as it was written.
+
+    Raises: Damaged, or UserError if it can't be read now, or those to be read have more bytes than `most`.
+    """
+    with _doubted(path):
+        written = read_bounded(path / "manifest.json", _MANIFEST)
+        digests = dict(json.loads(written)["sha256"])
+        if written != _manifest(step_of(path), digests):  # which no digest covers
+            raise ValueError("the manifest isn't as it was written")
+        if not digests.keys() >= _NEEDED:
+            raise ValueError(f"the manifest lacks {', '.join(sorted(_NEEDED - digests.keys()))}")
+        if any(Path(name).name != name for name in digests):
+            raise ValueError("the manifest names a file of another folder")
+        if any(Path(name).suffix != ".safetensors" for name in digests.keys() - {"state.json"}):
+            raise ValueError("the manifest names a file that holds no weights")
+        if most is not None and sum((path / n).stat().st_size for n in digests if _wanted(n, only)) > most:
+            raise UserError(f"{path}: larger than a checkpoint of this model gets, so it is another's")
+        for name, digest in digests.items():
+            if not (path / name).is_file() and (path / name).exists():
+                raise ValueError(f"{name} is no regular file")
+            with (path / name).open("rb") as file:
+                if name == "state.json":
+                    read_bounded(path / name, _STATE)
+                else:
+                    _extents(file)
+                file.seek(0)
+                if _digest(file) != digest:
+                    raise Damaged(f"{path / name}: damaged, its SHA-256 isn't the one that was written")
+        _state(path)
+        return [*digests]
+
+
+def _extents(file: BinaryIO) -> dict[str, int]:
+    """Bytes of each tensor, as the header of a file of weights has them.
+
+    Raises: ValueError if they can't be, or the file is of another size.
+    """
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if length > min(_HEADER, size - 8):
+        raise ValueError("the header of weights can't be that long")
+    header = dict(json.loads(file.read(length)))
+    header.pop("__metadata__", None)
+    end, found = 0, {}
+    for name, tensor in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, last = tensor["data_offsets"]
+        found[name] = _BYTES[tensor["dtype"]] * _product(tensor["shape"], size)
+        if begin != end or last != end + found[name]:
+            raise ValueError("weights don't lie one after the other")
+        end = last
+    if size != 8 + length + end:
+        raise ValueError(f"{size:,} bytes, where the weights take {8 + length + end:,}")
+    return found
+
+
+def _product(shape: list[int], most: int) -> int:
+    """Numbers of a tensor; only of what isn't long to multiply."""
+    if len(shape) > _SIDES or any(type(side) is not int or not 0 <= side <= most for side in shape):
+        raise ValueError("a tensor can't have that shape")
+    return math.prod(shape)
+
+
+def _wanted(name: str, only: Collection[str]) -> bool:
+    return name != "state.json" and (not only or Path(name).stem in only)
+
+
+def _state(path: Path) -> dict[str, Any]:
+    state = json.loads(read_bounded(path / "state.json", _STATE))
+    if not isinstance(state, dict):
+        raise ValueError("state.json holds no keys")
+    return state
+
+
 def _manifest(step: int, digests: dict[str, str]) -> bytes:
     return json.dumps({"step": step, "sha256": digests}, indent=1).encode()
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _digest(file: BinaryIO) -> str:
+    """Of what is left of a file, a block at a time."""
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _contiguous(tensors: Tensors) -> Tensors:

@@ -16,12 +16,14 @@ from flows.objectives import Objective
 from flows.objectives.objective import Noise
 from flows.training.capture import Captured
 from flows.training.checkpoint import Checkpoint
+from flows.training.fitting import alike, check_facts, within_range
 from flows.training.fusing import fused
 from flows.training.gradient import Gradient, LossInputs, gradient, loss_inputs
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
-from flows.training.player import Player, within
+from flows.training.player import Player, Tensors, within
 from flows.training.stream import Stream
+from flows.wording import show
 
 
 class Best(NamedTuple):
@@ -194,10 +196,14 @@ class Run:
         return Checkpoint(tensors, facts)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Take back what `state` gave; on another kind of device the noise starts anew."""
+        """Take back what `state` gave; on another kind of device the noise starts anew.
+
+        Raises: ValueError if it isn't what this run could have given, naming the first thing that isn't.
+        """
+        self._check(saved)
         facts, own = saved.state, saved.tensors["run"]
         for name, player in self.players.items():
-            player.restore(saved.tensors[name])
+            self._restore(name, saved.tensors[name], facts["turn"])
             player.grad_norm = own.get(f"grad_norm.{name}", player.grad_norm).to(self.generator.device)
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
@@ -216,6 +222,50 @@ class Run:
         for each in self.fused.values():
             if isinstance(each, Captured):
                 each.forget()  # tensors have moved
+
+    def _restore(self, name: str, tensors: Tensors, turn: int) -> None:
+        cycle, player = self.objective.cycle, self.players[name]
+        steps, rest = divmod(turn, len(cycle))
+        done = steps * cycle.count(name) + cycle[:rest].count(name)
+        try:
+            player.restore(tensors)
+            within_range("steps", player.steps, done, done)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def _check(self, saved: Checkpoint) -> None:
+        """See that all but what players hold, which they check, is what `state` could have given."""
+        facts, cycle = saved.state, self.objective.cycle
+        check_facts(facts, len(cycle))
+        parts = [*self.players, "run"]
+        if sorted(saved.tensors) != sorted(parts):
+            raise ValueError(f"it holds {show(sorted(saved.tensors))} and not {show(sorted(parts))}")
+        own = saved.tensors["run"]
+        like = {f"stream.{name}": value for name, value in self.stream.state().items()}
+        like |= {f"grad_norm.{name}": player.grad_norm for name, player in self.players.items()}
+        random = {"generator": self.generator.get_state()}
+        if self.drops:
+            random["dropout"] = _process_generator(self.generator.device).get_state()
+        if facts["device"] != self.generator.device.type:  # another's are of another size, and aren't taken
+            random = {name: own.get(name, value) for name, value in random.items()}
+        logs = self._logs() if facts["counts"] else {}
+        sums = {f"sums.{name}": logs[name] for name in facts["counts"] if name in logs}
+        older = {name for name in like if name.startswith("grad_norm.")}  # lack these
+        alike(own, like | random | sums, spare=older)
+        if len(sums) != len(facts["counts"]):
+            raise ValueError(f"counts are of {show([*facts['counts']])}, and {show([*logs])} are logged")
+        within_range("stream.taken", int(own["stream.taken"]), most=facts["turn"])
+
+    @torch.no_grad()
+    def _logs(self) -> dict[str, Tensor]:
+        """What turns log, of some examples: nothing is drawn from the run's own generator."""
+        generator = torch.Generator(self.generator.device).manual_seed(0)
+        batch = self.spread(self.stream.source.take(slice(0, self.stream.batch_size)), generator)
+        logs = {}
+        for player in dict.fromkeys(self.objective.cycle):
+            noise = self.objective.noise(player, self.nets, batch, generator)
+            logs |= self.objective.loss(player, self.nets, batch, noise)[1]
+        return logs
 
 
 def _process_generator(device: torch.device) -> torch.Generator:

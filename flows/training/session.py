@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
@@ -14,9 +15,9 @@ from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.checkpoint import Located
 from flows.training.describe import describe
 from flows.training.facts import facts
+from flows.training.fitting import within_range
 from flows.training.folder import Folder
 from flows.training.monitor import Draw, Logger, Monitor
 from flows.training.outcome import Outcome
@@ -187,16 +188,19 @@ class Session:
 
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
-        best = checkpoint.find(self.folder.checkpoints / "best")
+        model = self.run.players["model"]
+        most = checkpoint.most(*self.run.nets.values())
+        best = checkpoint.find(self.folder.checkpoints / "best", most=most)
         if best is not None:
-            self.run.players["model"].restore(best.content.tensors["model"])
+            with _fitting(best.path):
+                model.restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
         return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
         """The run, at the step that its folder has saved."""
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
-        latest = checkpoint.find(last) or checkpoint.find(best)  # each holds the whole state
+        latest = checkpoint.newest(last) or checkpoint.newest(best)  # each holds the whole state
         origin = self.config["init_from"] if latest is None else None
         weights = self._weights(Saved(origin)) if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
@@ -213,7 +217,7 @@ class Session:
 
     def _weights(self, origin: Saved) -> dict[str, Tensor]:
         origin.check_features(self.dataset.spec)
-        return origin.weights()
+        return origin.weights(like=self.model)
 
     def _budget(self, extended: bool) -> int:
         """Steps in all: those fixed when the run began, unless it is given a larger budget.
@@ -247,12 +251,22 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Located) -> None:
+def _restore(run: Run, latest: Path) -> None:
+    found = checkpoint.read(latest, checkpoint.most(*run.nets.values()))
+    with _fitting(latest):
+        run.restore(found)
+        turn = checkpoint.step_of(latest) * len(run.objective.cycle)  # saved after whole steps
+        within_range("turn", run.turn, turn, turn)
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Say in one line that a checkpoint is another run's, or nobody's."""
     try:
-        run.restore(latest.content)
+        yield
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = one_line(error)
-        raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
+        raise UserError(f"{path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
