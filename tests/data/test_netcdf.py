@@ -6,6 +6,7 @@ import re
 import warnings
 from itertools import pairwise
 
+import composed
 import gridded
 import numpy as np
 import pandas as pd
@@ -70,6 +71,13 @@ def test_parts_follow_each_other_with_gaps(path):
     assert [len(each) for each in times] == [36, 6, 12]
     days = [(b[0] - a[-1]) / np.timedelta64(1, "D") for a, b in pairwise(times)]
     assert days == [4, 4]
+
+
+def test_downscaling_leaves_days_out_between_its_parts(path):
+    given = ("experiment=netcdf_downscaling", f"dataset.path={path}", "dataset.target=[t2m]")
+    dataset = composed.dataset(*given, "dataset.coarsen=3")
+    times = [np.asarray(dataset.layout(part).time) for part in ("train", "val", "test")]
+    assert [(b[0] - a[-1]) / np.timedelta64(1, "D") for a, b in pairwise(times)] == [6, 6]
 
 
 def test_a_lagged_context_is_that_of_the_steps_before(path):
