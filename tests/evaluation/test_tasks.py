@@ -539,8 +539,8 @@ def test_samples_can_be_scored(labelled, tmp_path):
         ("x,y\n1e60,2\n", r"column x, row 1: '1e60'"),
         ("x,y\n1,2\n3\n", r"column y, row 2: empty"),
         ("x,y\n1,2\n,4\n5,six\n", r"column y, row 3: 'six' is no finite number"),
-        ("x,y\n1,2\n3,4,5\n", "not a CSV table"),
-        ("x,y\n1,2,3\n4,5,6\n", "not a CSV table"),  # no index where the header names none
+        ("x,y\n1,2\n\n3,4,5\n", r"in\.csv: row 2 has 3 cells, but the header 2 names$"),
+        ("x,y\n1,2,3\n4,5,6\n", "row 1 has 3 cells, but the header 2 names$"),  # none of them is an index
         ("x,y,x\n1,2,3\n", "has 2 columns called x"),
         ("x,y,log_prob\n1,2,3\n", "has a column log_prob already"),
     ],
