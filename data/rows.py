@@ -7,7 +7,7 @@ from typing import final
 
 from data.column import check_feature, check_range, step
 from data.ends import Asked, within
-from data.learnable import check_equal, check_training
+from data.learnable import check_equal, check_training, tell_idle
 from data.mapped import Mapped, run_size
 from data.npy import Npy
 from data.points import dealt
@@ -75,6 +75,7 @@ class Rows:
             check_training(self)
         except UserError as error:
             raise UserError(f"{file.path}: {error}") from None
+        tell_idle(file.path, [name for name in names if extents[name].low == extents[name].high], alike)
 
     def source(self, part: Part) -> Mapped:
         """Rows (N, D) in float64, with their contexts if there are any."""

@@ -12,7 +12,7 @@ import torch
 
 from data.column import Categorical, Column, check_feature, check_range, extent, understand
 from data.ends import Asked, Ends, check_named, within
-from data.learnable import check_equal, check_training
+from data.learnable import check_equal, check_training, tell_idle
 from data.npy import Npy, checked
 from data.points import Points
 from data.reading import read
@@ -48,8 +48,8 @@ def table(
 
     Floats are continuous, but for those with a `quantum`. Integers are a lattice of step 1. A lattice has no
     bounds unless `support` gives some; no density of it is infinite, and columns on it may be constant, or
-    equal each other, since each is spread over its cells by itself. A continuous column that is constant, or
-    equals another, is refused: its density would be infinite.
+    equal each other, since each is spread over its cells by itself: stderr names them. A continuous
+    column that is constant, or equals another, is refused: its density would be infinite.
 
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0
     to K-1 in sorted order (an ordered category in its own), a lattice on [0, K), whose names draws bear
@@ -105,18 +105,21 @@ def table(
         found = {name: understand(column, categorical) for name, column in cells.items()}
         for name, step in (quantum or {}).items():
             found[name] = recorded(name, found[name], step)
-        ends = {}
+        ends, constant = {}, []
         for name in features:
             column, reach = found[name], extent(found[name], cells[name])
+            constant += [name] if reach.low == reach.high else []
             check_feature(name, reach, column.quantum)
             ends[name] = within(name, support or {}, reach, column.quantum, column.support)
         for name in context:
             check_range(name, extent(found[name], cells[name]))
-        check_equal(_alike(found), [name for name in features if found[name].quantum is None])
+        alike = _alike(found)
+        check_equal(alike, [name for name in features if found[name].quantum is None])
         points = _dealt(found, ends, context, (val, test, seed))
         check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+    tell_idle(file, constant, alike)
     for name in features:
         doubt = doubtful(name, found[name].values) if found[name].quantum is None else None
         if doubt:

@@ -270,9 +270,20 @@ def test_large_floats_and_repeated_ones_pass(tmp_path):
     assert table(csv(tmp_path, "a,b\n" + rows)).spec.quantum is None
 
 
-def test_constant_and_equal_integers_are_harmless(tmp_path):
-    rows = "".join(f"{k},{k},7\n" for k in range(20))
-    assert table(csv(tmp_path, "a,b,c\n" + rows)).spec.quantum == (1.0, 1.0, 1.0)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_constant_and_equal_integers_are_harmless_and_named(tmp_path, mapped, capsys):
+    rows = [[k, k, 7, 7, k % 3] for k in range(20)]
+    np.save(tmp_path / "t.npy", np.array(rows))
+    path = str(tmp_path / "t.npy")
+    points = table(path, names=[*"abcde"], mapped=mapped)
+    assert points.spec.quantum == (1.0,) * 5
+    constant, equal = capsys.readouterr().err.splitlines()
+    assert constant.startswith(f"{path}: columns c, d are each the same in all rows")
+    assert equal.startswith(f"{path}: columns a, b are equal in all rows")
+    table(path, names=[*"abcde"], mapped=mapped, columns=["a", "e", "d"])
+    assert capsys.readouterr().err.startswith(f"{path}: column d is the same in all rows")
+    table(path, names=[*"abcde"], mapped=mapped, columns=["a", "e"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_feature_equal_to_what_is_given_is_refused(tmp_path):
