@@ -28,11 +28,14 @@ class Rows:
         file: Where the rows lie.
         names, context: The columns that are modelled, and those that are given.
         support: Ends that are known of some of the first.
+        drop: Whether rows with a missing or infinite number are left out, which is told on stderr. Their
+            places stay in memory.
         val: Share of the runs for validation.
         test: Share of the runs for the test.
         seed: Of the split, not negative.
 
-    Raises: UserError if a number is missing or infinite, a column can't be modelled, or a part is empty.
+    Raises: UserError if a number is missing or infinite and rows may not be left out, a column can't be
+        modelled, or a part is empty.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Rows:
         names: Sequence[str],
         context: Sequence[str],
         support: Asked,
+        drop: bool,
         val: float,
         test: float,
         seed: int,
@@ -61,7 +65,10 @@ class Rows:
         self._file, self._columns = file, columns
         self._size = run_size(len(file), file.row_bytes)
         self._runs = dealt(-(-len(file) // self._size), val, test, seed, f"runs of {self._size:,} rows")
-        extents, alike = scan(file, columns)
+        extents, alike, self._lost = scan(file, columns, drop)
+        for part in self._runs:
+            if not len(self.source(part)):
+                raise UserError(f"{file.path}: every row of {part} has missing cells; give another seed")
         try:
             ends = []
             for name, each in zip(names, quantum, strict=True):
@@ -80,7 +87,7 @@ class Rows:
     def source(self, part: Part) -> Mapped:
         """Rows (N, D) in float64, with their contexts if there are any."""
         runs = self._runs[part].sort().values
-        return Mapped(self._file, self._columns, len(self.spec.names), runs, self._size)
+        return Mapped(self._file, self._columns, len(self.spec.names), runs, self._size, self._lost)
 
     def classes(self, part: Part) -> None:
         """Numbers have none."""

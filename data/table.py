@@ -12,6 +12,7 @@ import torch
 
 from data.column import Categorical, Column, check_feature, check_range, extent, understand
 from data.ends import Asked, Ends, check_named, within
+from data.holed import leave_out, refuse
 from data.learnable import check_equal, check_training, tell_idle
 from data.npy import Npy, checked
 from data.points import Points
@@ -58,7 +59,7 @@ def table(
 
     An NPY file that is mapped stays on disk; how large it is then matters neither to memory nor to the time
     of a training step. Its rows are dealt out by runs of neighbours, of 64 KiB each, and not one by one. It
-    has to be whole and to hold numbers alone, row after row (a C-ordered array, or one with named fields).
+    has to hold numbers alone, row after row (a C-ordered array, or one with named fields).
     Every start looks through it once, for numbers that are none, and once more to name it by its hash.
 
     Args:
@@ -179,16 +180,15 @@ def _on_disk(
     """
     if file.suffix.lower() != ".npy":
         raise UserError(f"dataset.mapped=true: {file} is read whole; only .npy files are mapped")
-    for key, value in (("categorical", categorical), ("missing", missing)):
-        if value != "refuse":
-            raise UserError(
-                f"dataset.{key}={value}: a mapped file is used as it is; correct it, or dataset.mapped=false "
-                "reads it whole"
-            )
+    if categorical != "refuse":
+        raise UserError(
+            f"dataset.categorical={categorical}: a mapped file holds numbers alone; leave it out, or "
+            "dataset.mapped=false reads it whole"
+        )
     opened = Npy(file, names)
     features = _chosen(opened.names, columns, context, file)
     check_named("support", support, features)
-    return Rows(opened, features, context, support, *split)
+    return Rows(opened, features, context, support, missing == "drop", *split)
 
 
 def _named(cells: dict[str, pd.Series], names: Sequence[str] | None, file: Path) -> dict[str, pd.Series]:
@@ -234,19 +234,12 @@ def _whole(cells: dict[str, pd.Series], missing: Missing, file: Path) -> dict[st
     if not holed:
         return cells
     bad = np.any([*holes.values()], axis=0)
-    rows, left_out = len(bad), int(bad.sum())
     if missing == "refuse":
         name, hole = holed[0], holes[holed[0]]
         row = int(hole.argmax())
         what = "missing" if bool(cells[name].isna().iloc[row]) else "infinite"
-        raise UserError(
-            f"{file}: column {name}, row {row + 1}: {what} ({hole.sum()} of {rows} rows are so); "
-            "correct them, or dataset.missing=drop leaves them out"
-        )
-    where = ", ".join(holed)
-    if rows - left_out < 2:
-        raise UserError(f"{file}: {left_out} of {rows} rows have missing cells in {where}; too few are left")
-    print(f"{file}: {left_out:,} of {rows:,} rows left out, for missing cells in {where}", file=sys.stderr)
+        raise refuse(file, name, row, what, int(hole.sum()), len(bad))
+    leave_out(file, int(bad.sum()), len(bad), holed)
     return {name: column.iloc[np.flatnonzero(~bad)] for name, column in cells.items()}
 
 
