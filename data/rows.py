@@ -51,16 +51,16 @@ class Rows:
     ) -> None:
         self.truth: Density | None = None
         columns = [file.names.index(name) for name in (*names, *context)]
-        kinds = [file.dtypes[column] for column in columns[: len(names)]]
-        quantum = tuple(step(kind) for kind in kinds)
-        on_lattice = any(each is not None for each in quantum)
+        dtypes = tuple(file.dtypes[column] for column in columns)
+        quantum = tuple(step(kind) for kind in dtypes[: len(names)])
         self.spec = Spec(
             names=tuple(names),
             shape=(len(names),),
             context_names=tuple(context),
             context_shape=(len(context),) if context else None,
-            quantum=quantum if on_lattice else None,
-            dtypes=tuple(kinds) if on_lattice else None,
+            quantum=quantum if any(each is not None for each in quantum) else None,
+            dtypes=dtypes[: len(names)],
+            context_dtypes=dtypes[len(names) :] or None,
         )
         self._file, self._columns = file, columns
         self._size = run_size(len(file), file.row_bytes)

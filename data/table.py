@@ -55,7 +55,7 @@ def table(
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0
     to K-1 in sorted order (an ordered category in its own), a lattice on [0, K), whose names draws bear
     again; true/false is a lattice on [0, 2). As context each becomes K columns of 0 and 1 called
-    `column=level`, and the first of them colours the figures.
+    `column=level`, and the first of them colours the figures; beside draws it is the one column again.
 
     An NPY file that is mapped stays on disk; how large it is then matters neither to memory nor to the time
     of a training step. Its rows are dealt out by runs of neighbours, of 64 KiB each, and not one by one. It
@@ -137,6 +137,7 @@ def _dealt(
     """The columns as examples in memory; features are those that have ends, or None."""
     features, given = [found[name] for name in ends], {name: found[name] for name in context}
     labels = tuple(label for name, column in given.items() for label in column.labels(name))
+    each = [(column, level) for column in given.values() for level in column.levels or (None,)]  # of labels
     classes = [torch.from_numpy(column.values).long() for column in given.values() if column.levels]
     return Points(
         torch.stack([torch.from_numpy(column.values) for column in features], dim=1),
@@ -147,8 +148,10 @@ def _dealt(
             context_shape=(len(labels),) if labels else None,
             support=_any([*ends.values()]),
             quantum=_any([column.quantum for column in features]),
-            dtypes=tuple(column.dtype for column in features) if any(c.quantum for c in features) else None,
+            dtypes=tuple(column.dtype for column in features),
             levels=_any([None if column.dtype == "bool" else column.levels for column in features]),
+            context_dtypes=tuple(column.dtype for column, _ in each) or None,
+            context_levels=_any([level for _, level in each]),
         ),
         *split,
         torch.cat([column.as_context() for column in given.values()], dim=1) if given else None,

@@ -115,7 +115,7 @@ def test_named_fields_may_differ_in_type_and_keep_their_names(tmp_path):
     there, here = build(path, mapped=True, context=["größe"]), build(path, context=["größe"])
     assert there.spec == here.spec
     assert there.spec.quantum == (None, 1.0)
-    assert there.spec.dtypes == ("float32", "int32")
+    assert (there.spec.dtypes, there.spec.context_dtypes) == (("float32", "int32"), ("float64",))
     assert everything(there) == everything(here)
 
 

@@ -99,7 +99,7 @@ def test_what_pandas_keeps_as_a_named_index_is_a_column(tmp_path, numbers):
 
 def test_floats_alone_are_no_lattice(tmp_path, numbers):
     spec = table(written(tmp_path, numbers), columns=["height"]).spec
-    assert (spec.quantum, spec.support, spec.dtypes, spec.levels) == (None, None, None, None)
+    assert (spec.quantum, spec.support, spec.dtypes, spec.levels) == (None, None, ("float64",), None)
     assert (spec.context_names, spec.context_shape) == ((), None)
 
 
@@ -144,6 +144,9 @@ def test_columns_pick_and_order_and_context_is_given(tmp_path, numbers):
     assert spec.names == ("count", "height")
     assert spec.context_names == ("wild=False", "wild=True", "pet=cat", "pet=dog", "pet=newt")
     assert spec.context_shape == (5,)
+    assert spec.context_dtypes == ("bool", "bool", "str", "str", "str")
+    assert spec.context_levels == ("False", "True", "cat", "dog", "newt")
+    assert spec.context_columns() == {"wild": [0, 1], "pet": [2, 3, 4]}
     assert spec.quantum == (1.0, None)
     hot = [numbers.wild == False, numbers.wild, *(numbers.pet == p for p in ("cat", "dog", "newt"))]  # noqa: E712
     expected = np.column_stack([numbers["count"], numbers.height, *hot]).astype(float)
@@ -156,6 +159,7 @@ def test_a_number_given_is_one_column_and_the_rest_is_modelled(tmp_path, numbers
     points = table(written(tmp_path, numbers[["height", "count"]]), context=["count"])
     assert points.spec.names == ("height",)
     assert points.spec.context_names == ("count",)
+    assert (points.spec.context_dtypes, points.spec.context_levels) == (("int64",), None)
     assert points.classes("train") is None
     assert everything(points) == sorted(map(tuple, numbers[["height", "count"]].to_numpy().tolist()))
 

@@ -19,7 +19,7 @@ from flows.evaluation.cells import content
 from flows.evaluation.ensembles import draw
 from flows.evaluation.members import encoded
 from flows.evaluation.runs import Opened, find, open_run
-from flows.evaluation.tables import frame
+from flows.evaluation.tables import exact, frame
 from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import quantise
@@ -103,7 +103,7 @@ def sample(
         spec = spec._replace(dtypes=None, levels=None)
     else:
         drawn = quantise(drawn, spec)
-    write(path, _table(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind))
+    write(path, _table(drawn.to(dtype), contexts, spec, kind))
     print(f"{n:,} samples: {path}")
 
 
@@ -140,6 +140,7 @@ def _table(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
     if len(spec.shape) != 1:
         return _npy(x.numpy())
     table = frame(x, context, spec)
+    table = table if kind == ".csv" else exact(table, spec)
     return _npy(_structured(table)) if kind == ".npy" else content(table, kind)
 
 
