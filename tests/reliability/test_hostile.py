@@ -399,6 +399,8 @@ def test_row_14_a_model_larger_than_its_weights_is_refused_before_it_is_made(fol
             ("levels", [None]),
             ("dtypes", ["object", "int64"]),
             ("context_shape", [3]),
+            ("context_dtypes", ["int64"]),
+            ("context_levels", ["a"]),
         ),
     ],
 )
