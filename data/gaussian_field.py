@@ -119,6 +119,18 @@ class GaussianField(Density):
         nothing = torch.zeros(*y.shape[:-2], *self.size, dtype=torch.float64)
         return self._regress(nothing, torch.zeros_like(y), y) + self.mean
 
+    @torch.no_grad()
+    def covariance(self) -> Tensor:
+        """Cov[g | context], x's where there is no warp, the same for each context: (C·H·W, C·H·W).
+
+        A row and a column for each cell, in the order that `flatten` gives them; meant for small grids.
+        """
+        cells = self.channels * math.prod(self.size)
+        unit = torch.eye(cells, dtype=torch.float64).unflatten(1, (self.channels, *self.size))
+        prior = self._across(_filtered(self._along(unit), self.power))
+        nothing = torch.zeros(cells, *self.seen.shape, dtype=torch.float64)
+        return self._regress(prior, self._blocks(prior), nothing).flatten(1)
+
     def joint(self, white: Tensor, error: Tensor) -> Batch:
         """Fields and contexts, made of white noise (N, C, H, W) and (N, C, H/b, W/b)."""
         g, y = self._prior(white, error)

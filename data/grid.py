@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+ROLES = {  # what a coordinate says of itself, as CF has it, or is called; in lower case
+    "y": {
+        "standard_name": ("latitude", "grid_latitude", "projection_y_coordinate"),
+        "axis": ("y",),
+        "units": ("degrees_north", "degree_north", "degrees_n", "degree_n", "degreesn", "degreen"),
+        "name": ("latitude", "lat", "rlat", "y"),
+    },
+    "x": {
+        "standard_name": ("longitude", "grid_longitude", "projection_x_coordinate"),
+        "axis": ("x",),
+        "units": ("degrees_east", "degree_east", "degrees_e", "degree_e", "degreese", "degreee"),
+        "name": ("longitude", "lon", "rlon", "x"),
+    },
+}
+
 
 class Grid(NamedTuple):
     """Variables with the dimensions (time, y, x), static ones with (y, x); nothing of them is read yet."""
@@ -39,7 +54,9 @@ def understand(
 ) -> Grid:
     """The chosen variables, on the grid of the first target.
 
-    Dimensions of one place are dropped. Axes have to be monotonic, in either direction, and time increasing.
+    Dimensions of one place are dropped. Rows are latitudes, or y, and columns longitudes, or x, in whatever
+    order the file has them; axes that can't be told keep its order. They have to be monotonic, in either
+    direction, and time increasing.
 
     Args:
         dataset: As it was opened.
@@ -140,7 +157,19 @@ def _plane(dataset: xr.Dataset, name: str, time: str) -> tuple[str, str]:
         )
     if len(plane) < 2:
         raise UserError(f"dataset.target: {name} has the dimensions {', '.join(axes)}; fields have two more")
+    if [_role(dataset, axis) for axis in plane] == ["x", "y"]:
+        plane.reverse()
     return plane[0], plane[1]
+
+
+def _role(dataset: xr.Dataset, axis: str) -> str | None:
+    """Whether an axis is y or x, by the first thing that tells; None where nothing does."""
+    said = {**dataset[axis].attrs, "name": axis}
+    for key in ("standard_name", "axis", "units", "name"):
+        for role, known in ROLES.items():
+            if str(said.get(key)).lower() in known[key]:
+                return role
+    return None
 
 
 def _check_axis(axis: str, index: pd.Index, increasing: bool) -> None:

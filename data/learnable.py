@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import torch
 
@@ -27,6 +29,26 @@ def check_equal(alike: Iterable[Sequence[str]], continuous: Collection[str]) -> 
             raise UserError(
                 f"columns {names[0]} and {names[1]} are equal in all rows: their density would be infinite; "
                 "leave one out"
+            )
+
+
+def tell_idle(file: Path, constant: Sequence[str], alike: Iterable[Sequence[str]]) -> None:
+    """Name on stderr what is harmless on a lattice, but hardly meant: columns that are constant or equal.
+
+    Args:
+        file: Whose columns they are.
+        constant: Names of the features that are constant.
+        alike: Groups of columns that are equal in all rows.
+    """
+    if constant:
+        what = f"columns {', '.join(constant)} are each" if len(constant) > 1 else f"column {constant[0]} is"
+        print(f"{file}: {what} the same in all rows, nothing to learn from; leave it out?", file=sys.stderr)
+    for names in alike:
+        if len(names) > 1 and not any(name in constant for name in names):
+            print(
+                f"{file}: columns {', '.join(names)} are equal in all rows, but each is spread over its "
+                "cells by itself, and draws of them may differ; leave one out?",
+                file=sys.stderr,
             )
 
 

@@ -43,6 +43,8 @@ def netcdf(
     Given exact block means of itself the target has no bounded density, as the last cell of a block follows
     from the others: likelihoods then compare models, and say nothing of how good one is.
 
+    Rows are latitudes and columns longitudes, by what the coordinates say, in whatever order a file has them.
+
     A case is a time, or one patch of the grid at a time. Training takes the first, then come validation and
     test. What doesn't fit in memory is read as it is needed.
 
@@ -63,7 +65,8 @@ def netcdf(
         val, test: Shares of the times for validation and for the test.
         gap: Times left out between parts, for neighbours are alike; at least `lag`.
 
-    Raises: UserError if a file or a variable isn't there, grids or axes don't fit, or a part is empty.
+    Raises: UserError if a file or a variable isn't there, grids, calendars or axes don't fit, or a part is
+        empty.
     """
     grid = understand(opened(path, time), target, context, static, time, select or {})
     if lag and not context:

@@ -32,7 +32,7 @@ def opened(path: str, time: str) -> xr.Dataset:
         path: A file, a store, or a pattern; `~` is the home folder.
         time: The dimension in which files may follow each other.
 
-    Raises: UserError if nothing is there, it isn't such a file, or the files' grids differ.
+    Raises: UserError if nothing is there, it isn't such a file, or the files' grids or calendars differ.
     """
     files = _files(str(Path(path).expanduser()))
     engines = [_engine(file) for file in files]
@@ -94,6 +94,7 @@ def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> xr.D
     import xarray as xr
 
     first = parts[0]
+    _check_calendars(parts, files, time)
     for part, file in zip(parts[1:], files[1:], strict=True):
         for axis in part.indexes:
             here, there = part.indexes[axis], first.indexes.get(axis)
@@ -118,6 +119,30 @@ def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> xr.D
             return joined
     except (ValueError, TypeError) as error:
         raise UserError(f"dataset.path: {files[0]} and others don't join ({one_line(error)})") from None
+
+
+def _check_calendars(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> None:
+    """Refuse files that count time in different calendars, whose dates have no common order."""
+    timed = [(file, part) for file, part in zip(files, parts, strict=True) if time in part.indexes]
+    found = [(file, _calendar(part, time)) for file, part in timed]
+    for file, calendar in found[1:]:
+        before, usual = found[0]
+        if calendar != usual:
+            raise UserError(
+                f"dataset.path: the calendars differ: {file} counts {time} in {calendar}, {before} in "
+                f"{usual}; give files of one calendar"
+            )
+
+
+def _calendar(part: xr.Dataset, time: str) -> str:
+    """What the times of a file are counted in."""
+    import pandas as pd
+    import xarray as xr
+
+    index = part.indexes[time]
+    if isinstance(index, xr.CFTimeIndex):
+        return str(index.calendar)
+    return "standard" if isinstance(index, pd.DatetimeIndex) else "plain numbers"
 
 
 def _lazy(part: xr.Dataset, time: str) -> xr.Dataset:

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 from flows.errors import UserError
 from flows.parquet import read_parquet
+from flows.surplus import surplus
 from flows.wording import MISSING, one_line
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def read(path: Path) -> dict[str, pd.Series]:
     """Columns of a CSV, Parquet, NPY or NPZ file by name, of the types they have there, rows counted from 0.
 
     CSV is UTF-8 with a header and commas; a cell that is empty or reads NA, NaN, null, None or alike
-    (`flows.wording.MISSING`) is missing.
+    (`flows.wording.MISSING`) is missing. Errors count rows from 1, below the header.
     An array without names has columns x0, x1, …; several arrays of an NPZ are a column each.
 
     Raises: UserError if there is no such file, no table in it, or two columns of one name.
@@ -81,7 +82,11 @@ def _csv(path: Path) -> pd.DataFrame:
     except UnicodeDecodeError:
         raise UserError(f"{path}: is no UTF-8 text; save the table as UTF-8") from None
     except pd.errors.ParserWarning:
-        raise UserError(f"{path}: rows have more cells than the header has names") from None
+        raise UserError(f"{path}: {surplus(path)}") from None
+    except pd.errors.ParserError as error:
+        if "fields in line" not in str(error):
+            raise
+        raise UserError(f"{path}: {surplus(path)}") from None
     return frame.set_axis(names, axis="columns")
 
 

@@ -7,7 +7,7 @@ from typing import final
 
 from data.column import check_feature, check_range, step
 from data.ends import Asked, within
-from data.learnable import check_equal, check_training
+from data.learnable import check_equal, check_training, tell_idle
 from data.mapped import Mapped, run_size
 from data.npy import Npy
 from data.points import dealt
@@ -28,11 +28,14 @@ class Rows:
         file: Where the rows lie.
         names, context: The columns that are modelled, and those that are given.
         support: Ends that are known of some of the first.
+        drop: Whether rows with a missing or infinite number are left out, which is told on stderr. Their
+            places stay in memory.
         val: Share of the runs for validation.
         test: Share of the runs for the test.
         seed: Of the split, not negative.
 
-    Raises: UserError if a number is missing or infinite, a column can't be modelled, or a part is empty.
+    Raises: UserError if a number is missing or infinite and rows may not be left out, a column can't be
+        modelled, or a part is empty.
     """
 
     def __init__(
@@ -41,27 +44,31 @@ class Rows:
         names: Sequence[str],
         context: Sequence[str],
         support: Asked,
+        drop: bool,
         val: float,
         test: float,
         seed: int,
     ) -> None:
         self.truth: Density | None = None
         columns = [file.names.index(name) for name in (*names, *context)]
-        kinds = [file.dtypes[column] for column in columns[: len(names)]]
-        quantum = tuple(step(kind) for kind in kinds)
-        on_lattice = any(each is not None for each in quantum)
+        dtypes = tuple(file.dtypes[column] for column in columns)
+        quantum = tuple(step(kind) for kind in dtypes[: len(names)])
         self.spec = Spec(
             names=tuple(names),
             shape=(len(names),),
             context_names=tuple(context),
             context_shape=(len(context),) if context else None,
-            quantum=quantum if on_lattice else None,
-            dtypes=tuple(kinds) if on_lattice else None,
+            quantum=quantum if any(each is not None for each in quantum) else None,
+            dtypes=dtypes[: len(names)],
+            context_dtypes=dtypes[len(names) :] or None,
         )
         self._file, self._columns = file, columns
         self._size = run_size(len(file), file.row_bytes)
         self._runs = dealt(-(-len(file) // self._size), val, test, seed, f"runs of {self._size:,} rows")
-        extents, alike = scan(file, columns)
+        extents, alike, self._lost = scan(file, columns, drop)
+        for part in self._runs:
+            if not len(self.source(part)):
+                raise UserError(f"{file.path}: every row of {part} has missing cells; give another seed")
         try:
             ends = []
             for name, each in zip(names, quantum, strict=True):
@@ -75,11 +82,12 @@ class Rows:
             check_training(self)
         except UserError as error:
             raise UserError(f"{file.path}: {error}") from None
+        tell_idle(file.path, [name for name in names if extents[name].low == extents[name].high], alike)
 
     def source(self, part: Part) -> Mapped:
         """Rows (N, D) in float64, with their contexts if there are any."""
         runs = self._runs[part].sort().values
-        return Mapped(self._file, self._columns, len(self.spec.names), runs, self._size)
+        return Mapped(self._file, self._columns, len(self.spec.names), runs, self._size, self._lost)
 
     def classes(self, part: Part) -> None:
         """Numbers have none."""

@@ -12,7 +12,8 @@ import torch
 
 from data.column import Categorical, Column, check_feature, check_range, extent, understand
 from data.ends import Asked, Ends, check_named, within
-from data.learnable import check_equal, check_training
+from data.holed import leave_out, refuse
+from data.learnable import check_equal, check_training, tell_idle
 from data.npy import Npy, checked
 from data.points import Points
 from data.reading import read
@@ -48,17 +49,17 @@ def table(
 
     Floats are continuous, but for those with a `quantum`. Integers are a lattice of step 1. A lattice has no
     bounds unless `support` gives some; no density of it is infinite, and columns on it may be constant, or
-    equal each other, since each is spread over its cells by itself. A continuous column that is constant, or
-    equals another, is refused: its density would be infinite.
+    equal each other, since each is spread over its cells by itself: stderr names them. A continuous
+    column that is constant, or equals another, is refused: its density would be infinite.
 
     Text, categories and true/false are refused, unless dequantised. Then text and categories are coded 0
     to K-1 in sorted order (an ordered category in its own), a lattice on [0, K), whose names draws bear
     again; true/false is a lattice on [0, 2). As context each becomes K columns of 0 and 1 called
-    `column=level`, and the first of them colours the figures.
+    `column=level`, and the first of them colours the figures; beside draws it is the one column again.
 
     An NPY file that is mapped stays on disk; how large it is then matters neither to memory nor to the time
     of a training step. Its rows are dealt out by runs of neighbours, of 64 KiB each, and not one by one. It
-    has to be whole and to hold numbers alone, row after row (a C-ordered array, or one with named fields).
+    has to hold numbers alone, row after row (a C-ordered array, or one with named fields).
     Every start looks through it once, for numbers that are none, and once more to name it by its hash.
 
     Args:
@@ -105,18 +106,21 @@ def table(
         found = {name: understand(column, categorical) for name, column in cells.items()}
         for name, step in (quantum or {}).items():
             found[name] = recorded(name, found[name], step)
-        ends = {}
+        ends, constant = {}, []
         for name in features:
             column, reach = found[name], extent(found[name], cells[name])
+            constant += [name] if reach.low == reach.high else []
             check_feature(name, reach, column.quantum)
             ends[name] = within(name, support or {}, reach, column.quantum, column.support)
         for name in context:
             check_range(name, extent(found[name], cells[name]))
-        check_equal(_alike(found), [name for name in features if found[name].quantum is None])
+        alike = _alike(found)
+        check_equal(alike, [name for name in features if found[name].quantum is None])
         points = _dealt(found, ends, context, (val, test, seed))
         check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
+    tell_idle(file, constant, alike)
     for name in features:
         doubt = doubtful(name, found[name].values) if found[name].quantum is None else None
         if doubt:
@@ -133,6 +137,7 @@ def _dealt(
     """The columns as examples in memory; features are those that have ends, or None."""
     features, given = [found[name] for name in ends], {name: found[name] for name in context}
     labels = tuple(label for name, column in given.items() for label in column.labels(name))
+    each = [(column, level) for column in given.values() for level in column.levels or (None,)]  # of labels
     classes = [torch.from_numpy(column.values).long() for column in given.values() if column.levels]
     return Points(
         torch.stack([torch.from_numpy(column.values) for column in features], dim=1),
@@ -143,8 +148,10 @@ def _dealt(
             context_shape=(len(labels),) if labels else None,
             support=_any([*ends.values()]),
             quantum=_any([column.quantum for column in features]),
-            dtypes=tuple(column.dtype for column in features) if any(c.quantum for c in features) else None,
+            dtypes=tuple(column.dtype for column in features),
             levels=_any([None if column.dtype == "bool" else column.levels for column in features]),
+            context_dtypes=tuple(column.dtype for column, _ in each) or None,
+            context_levels=_any([level for _, level in each]),
         ),
         *split,
         torch.cat([column.as_context() for column in given.values()], dim=1) if given else None,
@@ -176,16 +183,15 @@ def _on_disk(
     """
     if file.suffix.lower() != ".npy":
         raise UserError(f"dataset.mapped=true: {file} is read whole; only .npy files are mapped")
-    for key, value in (("categorical", categorical), ("missing", missing)):
-        if value != "refuse":
-            raise UserError(
-                f"dataset.{key}={value}: a mapped file is used as it is; correct it, or dataset.mapped=false "
-                "reads it whole"
-            )
+    if categorical != "refuse":
+        raise UserError(
+            f"dataset.categorical={categorical}: a mapped file holds numbers alone; leave it out, or "
+            "dataset.mapped=false reads it whole"
+        )
     opened = Npy(file, names)
     features = _chosen(opened.names, columns, context, file)
     check_named("support", support, features)
-    return Rows(opened, features, context, support, *split)
+    return Rows(opened, features, context, support, missing == "drop", *split)
 
 
 def _named(cells: dict[str, pd.Series], names: Sequence[str] | None, file: Path) -> dict[str, pd.Series]:
@@ -231,19 +237,12 @@ def _whole(cells: dict[str, pd.Series], missing: Missing, file: Path) -> dict[st
     if not holed:
         return cells
     bad = np.any([*holes.values()], axis=0)
-    rows, left_out = len(bad), int(bad.sum())
     if missing == "refuse":
         name, hole = holed[0], holes[holed[0]]
         row = int(hole.argmax())
         what = "missing" if bool(cells[name].isna().iloc[row]) else "infinite"
-        raise UserError(
-            f"{file}: column {name}, row {row + 1}: {what} ({hole.sum()} of {rows} rows are so); "
-            "correct them, or dataset.missing=drop leaves them out"
-        )
-    where = ", ".join(holed)
-    if rows - left_out < 2:
-        raise UserError(f"{file}: {left_out} of {rows} rows have missing cells in {where}; too few are left")
-    print(f"{file}: {left_out:,} of {rows:,} rows left out, for missing cells in {where}", file=sys.stderr)
+        raise refuse(file, name, row, what, int(hole.sum()), len(bad))
+    leave_out(file, int(bad.sum()), len(bad), holed)
     return {name: column.iloc[np.flatnonzero(~bad)] for name, column in cells.items()}
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict, Union, get_args, get_o
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from flows.errors import UserError
+from flows.options import having
 from flows.targets import (
     Argument,
     arguments_of,
@@ -224,8 +225,10 @@ def _other_key(key: str, options: Sequence[str], where: str, values: Mapping[str
     deeper = next((k for k, value in values.items() if isinstance(value, Mapping) and key in value), None)
     if deeper is not None:
         return f"did you mean {where}.{deeper}.{key}?"
+    others = having(where, key)
+    others = f"{where}={', '.join(others)} {'has' if len(others) == 1 else 'have'} it; " if others else ""
     drop = "" if nearest(key, options) else f"; where a file gives it, ~{where}.{key} drops it"
-    return f"{choose(key, options, 'keys', f'{where}.')}{drop}"
+    return f"{others}{choose(key, options, 'keys', f'{where}.')}{drop}"
 
 
 def _positional_names(hint: Any, takes: Mapping[str, Argument], said: str) -> tuple[str, ...]:

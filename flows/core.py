@@ -30,11 +30,14 @@ class Spec(NamedTuple):
             feature without ends, and so is the whole if no feature has any. On a lattice it covers whole
             cells; a lattice point is its cell's lower corner.
         quantum: Step of each feature's lattice in data units, None where continuous; None if all are.
-        dtypes: What each column of a table was, such as "int64", and is to be again; None for floats.
+        dtypes: What each column of a table was, such as "int64", and is to be again; None without one.
         levels: Names of a categorical feature's values 0, 1, …; None where not categorical; None if none is.
         absent: Cells of a field that are missing in every example, as `flows.masks` writes them, or None.
             A density is one of the others alone, whatever stands there; draws have NaN there.
         context_absent: The same of the context.
+        context_dtypes: What the column of each context was; None without a table.
+        context_levels: The level that a context is 1 at and 0 elsewhere, whose column's name comes before it
+            and an equals sign; None for numbers; None if all are.
     """
 
     names: tuple[str, ...]
@@ -47,6 +50,21 @@ class Spec(NamedTuple):
     levels: tuple[tuple[str, ...] | None, ...] | None = None
     absent: str | None = None
     context_absent: str | None = None
+    context_dtypes: tuple[str, ...] | None = None
+    context_levels: tuple[str | None, ...] | None = None
+
+    def context_columns(self) -> dict[str, list[int]]:
+        """Columns of a table that the contexts come from, and which of the contexts are of each.
+
+        >>> given = ("age", "pen=a", "pen=b")
+        >>> Spec(("x",), (1,), given, (3,), context_levels=(None, "a", "b")).context_columns()
+        {'age': [0], 'pen': [1, 2]}
+        """
+        columns: dict[str, list[int]] = {}
+        levels = self.context_levels or (None,) * len(self.context_names)
+        for place, (name, level) in enumerate(zip(self.context_names, levels, strict=True)):
+            columns.setdefault(name if level is None else name.removesuffix(f"={level}"), []).append(place)
+        return columns
 
     def ends(self, feature: int) -> tuple[float, float]:
         """The support of one feature, infinite where it has no end."""

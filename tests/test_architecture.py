@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOOR = {"errors", "types", "files", "parquet", "signals", "wording"}  # know nothing of flows
+FLOOR = {"errors", "types", "files", "parquet", "signals", "surplus", "wording"}  # know nothing of flows
 MAY = {
     "nets": set(),  # torch alone
     "optimizing": set(),  # torch alone
@@ -28,7 +28,7 @@ MAY = {
     "training": {"core", "lattice", "objectives", "optimizing", "config"} | FLOOR,
     "sweeps": {"core", "objectives", "training", "config", "evaluation"} | FLOOR,  # pages of one look
     "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves
-    "config": {"targets", "optimizing"} | FLOOR,
+    "config": {"options", "targets", "optimizing"} | FLOOR,
     "cli": {"composition", "refusals", "sweeps"} | FLOOR,
     "__init__": {"core", "lattice", "training"},
     "data": {"core", "masks"} | FLOOR,

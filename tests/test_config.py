@@ -444,6 +444,21 @@ def test_what_an_option_asks_for_is_missed(choice, said):
         check_all(composed(choice))
 
 
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("dataset.path=my.csv", "dataset.path: no such key; dataset=arrays, netcdf, table have it; "),
+        ("dataset.columns=[a]", "dataset.columns: no such key; dataset=table has it; "),
+        ("model.levels=2", "model.levels: no such key; model=conditional_flow has it; "),
+        ("dataset.val=0.1", "dataset.val: no such key; did you mean dataset.n_val?"),  # many have it
+    ],
+)
+def test_a_key_of_another_option_says_whose_it_is(choice, said):
+    with pytest.raises(UserError) as caught:
+        check_all(composed("dataset=moons", f"+{choice}"))
+    assert str(caught.value).startswith(said)
+
+
 @pytest.mark.parametrize(("place", "option"), [pair for pair in OPTIONS if pair[0] != "experiment"])
 def test_every_option_states_every_argument(place, option):
     """So that --cfg job is the whole truth."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.errors import UserError
 from flows.parquet import read_parquet
+from flows.surplus import surplus
 from flows.wording import one_line
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def read_cells(path: Path, names: Sequence[str]) -> Cells:
         return reader(path, names)
     except FileNotFoundError:
         raise UserError(f"input={path}: no such file") from None
+    except UserError:
+        raise
     except (OSError, ValueError) as error:  # which the errors of pandas, pyarrow and of decoding are
         kind = "Parquet" if reader is _parquet else "CSV"
         raise UserError(f"{path}: not a {kind} table ({one_line(error)})") from None
@@ -65,6 +68,10 @@ def _csv(path: Path, names: Sequence[str]) -> Cells:
         )
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: empty; expected a header with {', '.join(names)}, and rows") from None
+    except pd.errors.ParserError as error:
+        if "fields in line" not in str(error):
+            raise
+        raise UserError(f"{path}: {surplus(path)}") from None
     rows = cells.iloc[1:].reset_index(drop=True).fillna("")
     text = rows.set_axis([str(name) for name in cells.iloc[0]], axis="columns")
     return Cells(text.copy(), text)

@@ -42,6 +42,10 @@ class Rows(NamedTuple):
 def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
     """Examples (N, D) as columns of the types the data had, their contexts (N, C) beside them.
 
+    Contexts are as exact as they are given, where the data says what their columns were; one-hot ones are the
+    one column again that they come from, if each example has one level. Floats of x have the digits that they
+    have here, and no more: `exact` makes them those of the data's columns.
+
     x has to lie on its lattice, if it has one. What a column's type can't hold stays whole: a number out of
     an integer's range makes the column int64, one that is none leaves it in floats, and a level that is none
     an empty cell.
@@ -57,8 +61,24 @@ def frame(x: Tensor, context: Tensor | None, spec: Spec) -> pd.DataFrame:
         for name, values, (dtype, levels) in zip(spec.names, x.T.numpy(), _kinds(spec), strict=True)
     }
     if context is not None:
-        columns |= dict(zip(spec.context_names, context.T.numpy(), strict=True))
+        context = context if spec.context_dtypes else context.to(x.dtype)
+        for name, places in spec.context_columns().items():
+            columns |= _contexts(name, places, context, spec)
     return pd.DataFrame(columns)
+
+
+def exact(table: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+    """A table of `frame` whose floats are of the data's own types, for files that have types.
+
+    A single-precision 0.1 becomes the double 0.1, as in a CSV file, and not 0.10000000149.
+    """
+    kinds = dict(zip(spec.names, spec.dtypes or (), strict=False))
+    wider = [
+        name
+        for name, column in table.items()
+        if kinds.get(str(name)) == "float64" and column.dtype == np.float32
+    ]
+    return table.assign(**{str(name): table[name].to_numpy().astype(str).astype(float) for name in wider})
 
 
 def read(
@@ -84,7 +104,8 @@ def read(
     """
     table, text = read_cells(path, [*spec.names, *spec.context_names])
     names = [*text.columns]
-    context = {name: _column_of(name, names) for name in spec.context_names}
+    homes = {spec.context_names[k]: home for home, places in spec.context_columns().items() for k in places}
+    context = {name: _column_of(name, homes[name], names) for name in spec.context_names}
     _check_header(names, [*dict.fromkeys([*spec.names, *context.values()])], new, path)
     if text.empty:
         raise UserError(f"{path}: a header without rows")
@@ -126,8 +147,26 @@ def _named(codes: np.ndarray, levels: tuple[str, ...], dtype: str | None) -> pd.
     return column if dtype == "category" else column.astype("str")
 
 
+def _contexts(name: str, places: list[int], context: Tensor, spec: Spec) -> dict[str, np.ndarray | pd.Series]:
+    """The column that some contexts (N, C) come from, or a column for each where that can't be told."""
+    dtype = spec.context_dtypes[places[0]] if spec.context_dtypes else None
+    values = context[:, places]
+    if spec.context_levels is None or spec.context_levels[places[0]] is None:
+        return {name: _typed(values[:, 0].numpy(), dtype)}
+    if not bool(((values == 1).sum(1) == 1).all() & ((values == 0).sum(1) == len(places) - 1).all()):
+        return {spec.context_names[place]: context[:, place].numpy() for place in places}
+    codes = values.argmax(1).numpy()
+    if dtype == "bool":
+        return {name: codes == 1}
+    return {name: _named(codes, tuple(spec.context_levels[place] or "" for place in places), dtype)}
+
+
 def _typed(values: np.ndarray, dtype: str | None) -> np.ndarray:
     """Numbers in the type they were, if it holds them all, or the nearest that does."""
+    if dtype == "float32":
+        with np.errstate(over="ignore"):  # which is looked for
+            narrow = values.astype(np.float32)
+        return narrow if (np.isfinite(narrow) == np.isfinite(values)).all() else values
     if dtype is None or dtype.startswith("float"):
         return values  # more digits than the model has would only be noise
     whole = values.astype(np.float64)
@@ -154,9 +193,9 @@ def _check_header(names: list[str], needed: list[str], new: Sequence[str], path:
         raise UserError(f"{path}: has a column {taken[0]} already; rename it, or give the table without it")
 
 
-def _column_of(name: str, present: Sequence[str]) -> str:
+def _column_of(name: str, home: str, present: Sequence[str]) -> str:
     """Where a context stands: in its own column, or as `column=level` in that of its levels."""
-    column, _, _ = name.partition("=")
+    column = home if home != name else name.partition("=")[0]  # of runs that don't say what levels are
     return column if name not in present and column in present else name
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from flows.errors import UserError
 from flows.files import read_bounded, sync_folder, write_through, writing
+from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
 _PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
@@ -200,7 +201,7 @@ def _doubted(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except (*_ABSENT, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise Damaged(f"{path}: not a whole checkpoint ({' '.join(str(error).split())})") from error
+        raise Damaged(f"{path}: not a whole checkpoint ({one_line(error)})") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 

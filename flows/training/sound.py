@@ -24,15 +24,16 @@ def check_spec(spec: Spec) -> None:
         not (given or spec.context_names) or _agree(spec.context_names, given),
         f"context_shape={list(given)} for {len(spec.context_names)} context_names",
     )
-    for key in ("support", "quantum", "dtypes", "levels"):
-        found = getattr(spec, key)
-        _check(found is None or len(found) == len(spec.names), f"{key} is not one for each name")
+    for key in ("support", "quantum", "dtypes", "levels", "context_dtypes", "context_levels"):
+        found, names = getattr(spec, key), spec.context_names if key.startswith("context") else spec.names
+        _check(found is None or len(found) == len(names), f"{key} is not one for each name")
     said = [end for pair in spec.support or () for end in pair or () if end is not None]
     ends = [spec.ends(feature) for feature in range(len(spec.names))]
     _check(all(map(math.isfinite, said)) and all(low < high for low, high in ends), "support is no range")
     steps = [step for step in spec.quantum or () if step is not None]
     _check(all(0 < step < math.inf for step in steps), "quantum is no step")
-    _check(all(map(_TYPE.fullmatch, spec.dtypes or ())), "dtypes names a type that no column has")
+    types = (*(spec.dtypes or ()), *(spec.context_dtypes or ()))
+    _check(all(map(_TYPE.fullmatch, types)), "dtypes names a type that no column has")
     _check(all(levels is None or levels for levels in spec.levels or ()), "levels are none")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
+import composed
 import pytest
 import torch
 
@@ -82,12 +84,19 @@ def test_the_density_is_that_of_the_dense_formula(skew):
     torch.testing.assert_close(truth.expected(batch.context).flatten(1), expected, atol=1e-9, rtol=1e-9)
 
 
-def test_draws_have_the_mean_and_the_covariance_of_the_dense_formula():
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_covariance_is_that_of_the_dense_formula(channels):
+    found, (_, left) = law(channels).covariance(), dense(channels)
+    assert found.shape == (24 * channels, 24 * channels)
+    torch.testing.assert_close(found, left, atol=1e-12, rtol=1e-9)
+
+
+def test_draws_have_the_mean_and_the_covariance_of_the_law():
     truth = law()
     context = truth.joint(normal((1, 2, 4, 6), 1), normal((1, 2, 2, 3), 2)).context
-    gain, left = dense()
+    left = truth.covariance()
     draws = truth.sample(40_000, context, torch.Generator().manual_seed(0))[:, 0].flatten(1)
-    expected = gain @ context[0, :, ::2, ::2].flatten()
+    expected = truth.expected(context[0]).flatten()
     scale = left.diagonal().sqrt()
     assert float(((draws.mean(0) - expected) / scale).abs().max()) < 5 / math.sqrt(40_000)
     correlations = (draws.T.cov() - left) / (scale * scale.unsqueeze(1))
@@ -146,6 +155,17 @@ def test_names_follow_channels_and_relief():
     assert spec.names == ("x0", "x1")
     assert spec.context_names == ("seen_x0", "seen_x1", "height", "land")
     assert (spec.shape, spec.context_shape) == ((2, 32, 32), (4, 32, 32))
+
+
+@pytest.mark.parametrize("experiment", ["grf_likelihood", "grf_wgan"])
+def test_a_grid_of_odd_sides_is_learned_where_blocks_are_cells(tmp_path, experiment):
+    """33 × 49, as real grids are: the flow and, in the second, its critic."""
+    sizes = ("dataset.height=33", "dataset.width=49", "dataset.block=1")
+    few = ("dataset.n_train=12", "dataset.n_val=2", "dataset.n_test=2", "trainer.batch_size=4")
+    tiny = ("trainer.max_steps=3", "model.width=4", "model.layers=2", "logger=csv", "runtime.threads=1")
+    composed.run(tmp_path / "run", f"experiment={experiment}", *sizes, *few, *tiny, "logger.describe=false")
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (facts["status"], facts["spec"]["shape"]) == ("finished", [1, 33, 49])
 
 
 def test_blocks_have_to_fill_the_grid():

@@ -6,6 +6,7 @@ import re
 import warnings
 from itertools import pairwise
 
+import composed
 import gridded
 import numpy as np
 import pandas as pd
@@ -70,6 +71,13 @@ def test_parts_follow_each_other_with_gaps(path):
     assert [len(each) for each in times] == [36, 6, 12]
     days = [(b[0] - a[-1]) / np.timedelta64(1, "D") for a, b in pairwise(times)]
     assert days == [4, 4]
+
+
+def test_downscaling_leaves_days_out_between_its_parts(path):
+    given = ("experiment=netcdf_downscaling", f"dataset.path={path}", "dataset.target=[t2m]")
+    dataset = composed.dataset(*given, "dataset.coarsen=3")
+    times = [np.asarray(dataset.layout(part).time) for part in ("train", "val", "test")]
+    assert [(b[0] - a[-1]) / np.timedelta64(1, "D") for a, b in pairwise(times)] == [6, 6]
 
 
 def test_a_lagged_context_is_that_of_the_steps_before(path):
@@ -353,6 +361,72 @@ def test_grids_that_differ_are_refused_with_the_axis(tmp_path):
     merged = gridded.weather()[["t2m"]].merge(other)
     with pytest.raises(UserError, match=r"msl lies on \(time, lat, longitude\), but should on"):
         netcdf(str(gridded.saved(tmp_path, merged, "m.nc")), ["t2m"], ["msl"])
+
+
+SAID = {
+    "standard names": ({"standard_name": "latitude"}, {"standard_name": "longitude"}),
+    "a projection": (
+        {"standard_name": "projection_y_coordinate"},
+        {"standard_name": "projection_x_coordinate"},
+    ),
+    "axes": ({"axis": "Y"}, {"axis": "X"}),
+    "units": ({"units": "degrees_north"}, {"units": "degree_E"}),
+}
+
+
+@pytest.mark.parametrize("kind", [*SAID, "lat, lon", "Latitude, Longitude", "y, x"])
+def test_rows_are_latitudes_whatever_the_order_of_the_file(tmp_path, kind):
+    """Of target, context and static fields alike, which may have orders of their own."""
+    weather = gridded.weather()
+    y, x = ("b", "a") if kind in SAID else kind.split(", ")
+    weather = weather.rename(latitude=y, longitude=x)
+    weather[y].attrs, weather[x].attrs = SAID.get(kind, ({}, {}))
+    expected = netcdf(str(gridded.saved(tmp_path, weather)), ["t2m"], ["msl"], ["z"], patch=4)
+    other = weather.assign(t2m=weather.t2m.transpose(x, "time", y), z=weather.z.transpose(x, y))
+    found = netcdf(str(gridded.saved(tmp_path, other, "other.nc")), ["t2m"], ["msl"], ["z"], patch=4)
+    for one, two in zip(everything(expected), everything(found), strict=True):
+        assert torch.equal(one, two)
+    whole = netcdf(str(tmp_path / "other.nc"), ["t2m"], ["msl"], ["z"])
+    assert (whole.spec.shape, whole.spec.context_shape) == ((1, 7, 9), (2, 7, 9))
+    assert whole.layout("test").t2m.dims == ("time", y, x)
+
+
+def test_axes_that_cannot_be_told_stay_in_the_files_order(tmp_path):
+    section = gridded.weather()[["t2m"]].rename(latitude="level", longitude="latitude").drop_vars("level")
+    section.latitude.attrs = {"standard_name": "latitude"}
+    assert netcdf(str(gridded.saved(tmp_path, section)), ["t2m"]).spec.shape == (1, 7, 9)
+
+
+def dated(calendar, start="2000-01-01"):
+    return gridded.weather(time=xr.date_range(start, periods=60, calendar=calendar, use_cftime=True))
+
+
+@pytest.mark.parametrize("split", ["by time", "by variable"])
+@pytest.mark.parametrize(
+    ("calendar", "called"), [("360_day", "360_day"), ("standard", "standard"), (None, "plain numbers")]
+)
+def test_calendars_that_differ_are_refused_with_both_files(tmp_path, split, calendar, called):
+    first = dated("noleap")
+    then = dated(calendar, "2001-01-01") if calendar else gridded.weather(time=np.arange(60))
+    names = ("t2m", "t2m") if split == "by time" else ("t2m", "msl")
+    paths = [
+        gridded.saved(tmp_path, part[[name]], f"w{k}.nc")
+        for k, (part, name) in enumerate(zip((first, then), names, strict=True))
+    ]
+    with pytest.raises(UserError) as caught:
+        netcdf(str(tmp_path / "w*.nc"), ["t2m"])
+    assert str(caught.value) == (
+        f"dataset.path: the calendars differ: {paths[1]} counts time in {called}, {paths[0]} in noleap; "
+        "give files of one calendar"
+    )
+
+
+def test_files_of_one_calendar_of_their_own_join(tmp_path):
+    weather = dated("360_day")
+    for half in range(2):
+        gridded.saved(tmp_path, weather[["t2m"]].isel(time=slice(30 * half, 30 * half + 30)), f"w{half}.nc")
+    dataset = netcdf(str(tmp_path / "w*.nc"), ["t2m"])
+    assert dataset.layout("val").time.dt.calendar == "360_day"
 
 
 def test_a_context_before_a_hole_in_time_is_none(tmp_path, capsys):

@@ -52,7 +52,14 @@ def refused(path, *lines, **options):
 def small(monkeypatch):
     """Runs and windows so small that a test's file has many."""
     monkeypatch.setattr(mapped, "FEWEST", 50)
-    monkeypatch.setattr(Mapped.__init__, "__defaults__", (100 * 10 * 8 * (3 + 3),))
+    monkeypatch.setattr(
+        Mapped.__init__,
+        "__defaults__",
+        (
+            None,
+            100 * 10 * 8 * (3 + 3),
+        ),
+    )
 
 
 def test_it_is_the_table_that_memory_would_hold(tmp_path):
@@ -108,7 +115,7 @@ def test_named_fields_may_differ_in_type_and_keep_their_names(tmp_path):
     there, here = build(path, mapped=True, context=["größe"]), build(path, context=["größe"])
     assert there.spec == here.spec
     assert there.spec.quantum == (None, 1.0)
-    assert there.spec.dtypes == ("float32", "int32")
+    assert (there.spec.dtypes, there.spec.context_dtypes) == (("float32", "int32"), ("float64",))
     assert everything(there) == everything(here)
 
 
@@ -261,7 +268,47 @@ def test_the_first_number_that_is_none_is_named(tmp_path, monkeypatch, value, wh
     monkeypatch.setattr("data.scan.BLOCK", block)
     values = array()
     values[4321, 0] = values[3210, 2] = values[3210, 1] = value
-    refused(saved(tmp_path, values), f"t.npy: column x1, row 3211: {what}; leave such rows out")
+    line = (
+        f"t.npy: column x1, row 3211: {what} (2 of 5000 rows are so); correct them, or dataset.missing=drop"
+    )
+    values[4000, 1] = value
+    refused(saved(tmp_path, values), line)
+
+
+@pytest.mark.parametrize("block", [100, 2**20])
+def test_rows_that_lack_numbers_are_left_out_aloud(tmp_path, monkeypatch, small, capsys, block):
+    """Whatever is asked for, it is what memory would give; also where a run has no row left, or few."""
+    monkeypatch.setattr("data.scan.BLOCK", block)
+    values = array()
+    runs = build(saved(tmp_path, values), mapped=True).source("train").runs * 100
+    values[np.random.default_rng(1).random(5000) < 0.1, 0] = np.nan
+    for run in runs[[0, 7, 8, -1]].tolist():
+        values[run : run + 100, 1] = np.inf
+    values[int(runs[4]) : int(runs[4]) + 99] = np.nan
+    path = saved(tmp_path, values)
+    there, here = build(path, mapped=True, missing="drop"), build(path, missing="drop")
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == told[1]
+    assert told[0].endswith(" of 5,000 rows left out, for missing cells in x0, x1, x2")
+    whole = values[np.isfinite(values).all(1)]
+    assert everything(there) == everything(here) == sorted(map(tuple, whole.astype(float).tolist()))
+    source = there.source("train").to(torch.device("cpu"), torch.float64)
+    assert (there.source("train").sizes == 0).sum() == 4
+    rows = source.take(slice(None)).x
+    index = torch.randint(len(source), (700,), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(source.take(index).x, rows[index])
+    for some in (slice(3, 11), slice(95, 460), slice(len(source) - 5, len(source) + 9), slice(7, 7)):
+        assert torch.equal(source.take(some).x, rows[some])
+    met = torch.cat([source.take(block).x for block in source.order(40, torch.Generator().manual_seed(0))])
+    assert len(met.unique(dim=0)) == len(met) == len(source) // 40 * 40
+
+
+def test_places_of_errors_are_the_files_where_rows_are_left_out(tmp_path):
+    values = array(dtype=np.float64)
+    values[[3, 4], 0], values[9, 1] = np.nan, 1e39
+    refused(saved(tmp_path, values), "column x1, row 10: 1e+39 is beyond", missing="drop")
+    values[1:] = np.nan
+    refused(saved(tmp_path, values), "4999 of 5000 rows have missing cells in", missing="drop")
 
 
 def test_columns_out_of_use_may_lack_numbers(tmp_path):
@@ -310,7 +357,7 @@ def test_extents_are_those_of_all_blocks_together(tmp_path, monkeypatch):
     saved(tmp_path, array(dtype=np.float64))
     whole = scan(Npy(path), [2, 0])
     monkeypatch.setattr("data.scan.BLOCK", 1000)
-    assert scan(Npy(path), [2, 0]) == whole
+    assert scan(Npy(path), [2, 0])[:2] == whole[:2]
     extent = whole[0]["x2"]
     values = np.load(path)[:, 2]
     assert (extent.low, extent.high, extent.rows) == (values.min(), values.max(), 5000)
@@ -320,8 +367,7 @@ def test_extents_are_those_of_all_blocks_together(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"missing": "drop"}, "dataset.missing=drop: a mapped file is used as it is"),
-        ({"categorical": "dequantise"}, "dataset.categorical=dequantise: a mapped file is used as it is"),
+        ({"categorical": "dequantise"}, "dataset.categorical=dequantise: a mapped file holds numbers alone"),
         ({"columns": ["x3"]}, "has no column x3"),
         ({"names": ["a", "b"]}, "dataset.names: 2 names; "),
         ({"names": ["a", "b", "b"]}, "dataset.names: names b twice"),

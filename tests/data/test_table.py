@@ -99,7 +99,7 @@ def test_what_pandas_keeps_as_a_named_index_is_a_column(tmp_path, numbers):
 
 def test_floats_alone_are_no_lattice(tmp_path, numbers):
     spec = table(written(tmp_path, numbers), columns=["height"]).spec
-    assert (spec.quantum, spec.support, spec.dtypes, spec.levels) == (None, None, None, None)
+    assert (spec.quantum, spec.support, spec.dtypes, spec.levels) == (None, None, ("float64",), None)
     assert (spec.context_names, spec.context_shape) == ((), None)
 
 
@@ -144,6 +144,9 @@ def test_columns_pick_and_order_and_context_is_given(tmp_path, numbers):
     assert spec.names == ("count", "height")
     assert spec.context_names == ("wild=False", "wild=True", "pet=cat", "pet=dog", "pet=newt")
     assert spec.context_shape == (5,)
+    assert spec.context_dtypes == ("bool", "bool", "str", "str", "str")
+    assert spec.context_levels == ("False", "True", "cat", "dog", "newt")
+    assert spec.context_columns() == {"wild": [0, 1], "pet": [2, 3, 4]}
     assert spec.quantum == (1.0, None)
     hot = [numbers.wild == False, numbers.wild, *(numbers.pet == p for p in ("cat", "dog", "newt"))]  # noqa: E712
     expected = np.column_stack([numbers["count"], numbers.height, *hot]).astype(float)
@@ -156,6 +159,7 @@ def test_a_number_given_is_one_column_and_the_rest_is_modelled(tmp_path, numbers
     points = table(written(tmp_path, numbers[["height", "count"]]), context=["count"])
     assert points.spec.names == ("height",)
     assert points.spec.context_names == ("count",)
+    assert (points.spec.context_dtypes, points.spec.context_levels) == (("int64",), None)
     assert points.classes("train") is None
     assert everything(points) == sorted(map(tuple, numbers[["height", "count"]].to_numpy().tolist()))
 
@@ -270,9 +274,20 @@ def test_large_floats_and_repeated_ones_pass(tmp_path):
     assert table(csv(tmp_path, "a,b\n" + rows)).spec.quantum is None
 
 
-def test_constant_and_equal_integers_are_harmless(tmp_path):
-    rows = "".join(f"{k},{k},7\n" for k in range(20))
-    assert table(csv(tmp_path, "a,b,c\n" + rows)).spec.quantum == (1.0, 1.0, 1.0)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_constant_and_equal_integers_are_harmless_and_named(tmp_path, mapped, capsys):
+    rows = [[k, k, 7, 7, k % 3] for k in range(20)]
+    np.save(tmp_path / "t.npy", np.array(rows))
+    path = str(tmp_path / "t.npy")
+    points = table(path, names=[*"abcde"], mapped=mapped)
+    assert points.spec.quantum == (1.0,) * 5
+    constant, equal = capsys.readouterr().err.splitlines()
+    assert constant.startswith(f"{path}: columns c, d are each the same in all rows")
+    assert equal.startswith(f"{path}: columns a, b are equal in all rows")
+    table(path, names=[*"abcde"], mapped=mapped, columns=["a", "e", "d"])
+    assert capsys.readouterr().err.startswith(f"{path}: column d is the same in all rows")
+    table(path, names=[*"abcde"], mapped=mapped, columns=["a", "e"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_feature_equal_to_what_is_given_is_refused(tmp_path):
@@ -323,8 +338,10 @@ def test_other_kinds_of_cells_are_refused(tmp_path):
         ("", "empty; expected a header and rows"),
         ("a,b\n", "has no rows"),
         ("a,b\n1,2\n", "has a single row"),
-        ("a,b\n1,2\n3,4,5\n", "can't be read as CSV (Expected 2 fields in line 3, saw 3)"),
-        ("a,b\n1,2,3\n4,5,6\n", "rows have more cells than the header has names"),
+        ("a,b\n1,2\n3,4,5\n", "row 2 has 3 cells, but the header 2 names"),
+        ("a,b\n1,2,3\n4,5,6\n", "row 1 has 3 cells, but the header 2 names"),
+        ('a,b\n\n1,2\n \n3,"4\n4"\n5,6,7\n', "row 3 has 3 cells, but the header 2 names"),
+        ('a,b\n\n1,2\n \n3,"4\n4"\n5,\n', "column b, row 3: missing (1 of 3 rows"),
         ("a,b\n1,2\n3\n", "column b, row 2: missing (1 of 2 rows"),
         ("a;b\n1;2\n3;4\n", "single column, 'a;b': is it separated by semicolons? save it with commas"),
         ("a;b\n1,5;2\n3;4\n", "separated by semicolons"),

@@ -59,6 +59,22 @@ def test_members_have_the_coordinates_and_attributes_of_the_data(weather, tmp_pa
     assert abs(float(found.msl.mean() / source.msl.mean()) - 1) < 0.05
 
 
+def test_members_of_a_file_of_longitudes_first_open_with_its_coordinates(tmp_path):
+    whole = gridded.weather()
+    for name, axis in (("latitude", "Y"), ("longitude", "X")):
+        whole[name].attrs |= {"standard_name": name, "axis": axis}
+    source = whole.transpose("time", "longitude", "latitude")
+    file = gridded.saved(tmp_path, source.assign_coords(area=source.z / 2))
+    given = ("experiment=netcdf_downscaling", f"dataset.path={file}", "dataset.target=[t2m]")
+    composed.run(tmp_path / "run", *given, "dataset.coarsen=3", "dataset.static=[z]", *TINY)
+    found, source = drawn(tmp_path, tmp_path / "run"), xr.load_dataset(file).isel(time=slice(48, 60))
+    assert found.t2m.dims == ("member", "time", "latitude", "longitude")
+    assert found.t2m.attrs == source.t2m.attrs
+    for name in ("time", "latitude", "longitude"):
+        xr.testing.assert_identical(found[name].drop_vars("area", errors="ignore"), source[name])
+    xr.testing.assert_identical(found.area, source.area.T)
+
+
 class Echo(Sampler):
     """Draws the first two channels of its context."""
 

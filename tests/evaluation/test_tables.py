@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flows.core import Spec
 from flows.errors import UserError
-from flows.evaluation.tables import frame, read
+from flows.evaluation.tables import exact, frame, read
 
 SPEC = Spec(
     names=("height", "count", "pet", "wild"),
@@ -57,6 +57,55 @@ def test_contexts_stand_beside():
     table = frame(X, context, GIVEN)
     assert list(table.columns) == [*GIVEN.names, *GIVEN.context_names]
     np.testing.assert_array_equal(table[[*GIVEN.context_names]].to_numpy(), context.numpy())
+
+
+TYPED = GIVEN._replace(
+    context_dtypes=("int64", "str", "str"),
+    context_levels=(None, "a", "b"),
+    dtypes=("float32", *SPEC.dtypes[1:]),
+)
+
+
+@pytest.mark.parametrize("dtype", ["str", "category"])
+def test_contexts_come_out_as_they_came_in(dtype):
+    """A number that single precision lacks, too."""
+    context = torch.tensor([[2**53 - 1, 0, 1], [3, 1, 0]], dtype=torch.float64)
+    table = frame(X, context, TYPED._replace(context_dtypes=("int64", dtype, dtype)))
+    assert list(table.columns) == [*SPEC.names, "age", "pen"]
+    assert [str(each) for each in table.dtypes[4:]] == ["int64", dtype]
+    assert table.age.tolist() == [2**53 - 1, 3]
+    assert table.pen.tolist() == ["b", "a"]
+
+
+def test_truth_and_floats_that_are_given_come_out_too():
+    spec = GIVEN._replace(
+        context_names=("size", "wide=False", "wide=True"),
+        context_dtypes=("float64", "bool", "bool"),
+        context_levels=(None, "False", "True"),
+    )
+    table = frame(X, torch.tensor([[0.1, 0, 1], [1 / 3, 1, 0]], dtype=torch.float64), spec)
+    assert (table["size"].tolist(), table.wide.tolist()) == ([0.1, 1 / 3], [True, False])
+    assert [str(each) for each in table.dtypes[4:]] == ["float64", "bool"]
+
+
+def test_a_context_of_no_level_stays_in_its_parts():
+    table = frame(X, torch.tensor([[35.5, 0.3, 0.7], [3.0, 0.0, 1.0]], dtype=torch.float64), TYPED)
+    assert list(table.columns) == [*SPEC.names, *GIVEN.context_names]
+    assert table["pen=b"].tolist() == [0.7, 1.0]
+    assert table.age.tolist() == [35.5, 3.0]
+
+
+def test_floats_have_the_datas_type_and_no_more_digits_than_were_drawn():
+    spec = Spec(("a", "b"), (2,), dtypes=("float64", "float32"))
+    table = frame(torch.tensor([[0.1, 0.2]]), None, spec)
+    assert table.to_csv(index=False).split() == ["a,b", "0.1,0.2"]
+    wide = exact(table, spec)
+    assert [str(dtype) for dtype in wide.dtypes] == ["float64", "float32"]
+    assert wide.a[0] == 0.1
+    narrow = frame(torch.tensor([[0.1, 0.2]], dtype=torch.float64), None, spec)
+    assert [str(dtype) for dtype in narrow.dtypes] == ["float64", "float32"]
+    assert narrow.to_csv(index=False).split() == ["a,b", "0.1,0.2"]
+    assert frame(torch.tensor([[0.0, 1e300]], dtype=torch.float64), None, spec).b[0] == 1e300
 
 
 def test_a_lattice_without_types_is_of_floats():
@@ -144,6 +193,17 @@ def test_contexts_are_read_one_hot_or_by_the_name_of_their_level(tmp_path):
     line = "column pen, row 2: 'c' is none of its levels (1 of 2 rows have none there); levels: a, b"
     refused(tmp_path, f"{head},pen\n{row},b\n{row},c\n", line, GIVEN)
     refused(tmp_path, f"{head}\n{row}\n", "lacks 2 of 7 columns: pen=a, pen=b", GIVEN)
+
+
+def test_a_column_with_an_equals_sign_in_its_name_may_have_levels(tmp_path):
+    spec = SPEC._replace(
+        context_names=("a=b=1", "a=b=2"),
+        context_shape=(2,),
+        context_levels=("1", "2"),
+        context_dtypes=("str",) * 2,
+    )
+    rows = back(tmp_path, "height,count,pet,wild,a=b\n1,2,cat,True,2\n", spec)
+    assert rows.context.tolist() == [[0.0, 1.0]]
 
 
 def test_empty_cells_are_told_where_they_may_be(tmp_path):

@@ -554,8 +554,8 @@ def test_samples_can_be_scored(labelled, tmp_path):
         ("x,y\n1e60,2\n", r"column x, row 1: '1e60'"),
         ("x,y\n1,2\n3\n", r"column y, row 2: empty"),
         ("x,y\n1,2\n,4\n5,six\n", r"column y, row 3: 'six' is no finite number"),
-        ("x,y\n1,2\n3,4,5\n", "not a CSV table"),
-        ("x,y\n1,2,3\n4,5,6\n", "not a CSV table"),  # no index where the header names none
+        ("x,y\n1,2\n\n3,4,5\n", r"in\.csv: row 2 has 3 cells, but the header 2 names$"),
+        ("x,y\n1,2,3\n4,5,6\n", "row 1 has 3 cells, but the header 2 names$"),  # none of them is an index
         ("x,y,x\n1,2,3\n", "has 2 columns called x"),
         ("x,y,log_prob\n1,2,3\n", "has a column log_prob already"),
     ],
@@ -799,6 +799,7 @@ def test_a_table_of_ones_own_goes_in_and_comes_out(tmp_path):
             "count": generator.integers(0, 9, 300),
             "pet": generator.choice(["cat", "dog"], 300),
             "pen": generator.choice(["a", "b"], 300),
+            "age": 2**25 + generator.integers(0, 90_000, 300),
         }
     )
     own.to_csv(tmp_path / "own.csv", index=False)
@@ -809,14 +810,30 @@ def test_a_table_of_ones_own_goes_in_and_comes_out(tmp_path):
 
     run = f"{tmp_path}/run"
     data = ["dataset=table", f"dataset.path={tmp_path}/own.csv", "dataset.columns=[height,count,pet]"]
-    data += ["dataset.context=[pen]", "dataset.categorical=dequantise"]
+    data += ["dataset.context=[pen,age]", "dataset.categorical=dequantise"]
     small = ["runtime=cpu", "logger=csv", "model.layers=2", "model.width=8", "trainer.max_steps=5"]
     call("train", f"run_dir={run}", *data, *small)
     call("evaluate", "task=sample", f"run={run}", "n=20", f"output={tmp_path}/x.parquet")
     drawn = pd.read_parquet(tmp_path / "x.parquet")
-    assert list(drawn.columns) == ["height", "count", "pet", "pen=a", "pen=b"]
-    assert [str(dtype) for dtype in drawn.dtypes[:3]] == ["float32", "int64", "str"]
+    assert list(drawn.columns) == ["height", "count", "pet", "pen", "age"]
+    assert drawn.dtypes.astype(str).tolist() == ["float64", "int64", "str", "str", "int64"]
     assert {*drawn.pet} <= {"cat", "dog"}
+    assert {*zip(drawn.pen, drawn.age, strict=True)} <= {*zip(own.pen, own.age, strict=True)}
+    for kind in ("csv", "npy"):  # which say the same
+        do("sample", run=run, n=20, output=tmp_path / f"x.{kind}")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "x.csv"), drawn)
+    array = np.load(tmp_path / "x.npy")
+    assert array.dtype.names == tuple(drawn.columns)
+    assert [array.dtype[k].str for k in range(5)] == ["<f8", "<i8", "<U3", "<U1", "<i8"]
+    assert (
+        max(len(cell) for cell in pd.read_csv(tmp_path / "x.csv", dtype=str).height) < 15
+    )  # single precision
+    facts = json.loads(Path(run, "run.json").read_text())  # of a run from before its contexts had types
+    for key in ("context_dtypes", "context_levels"):
+        del facts["spec"][key]
+    Path(run, "run.json").write_text(json.dumps(facts))
+    do("sample", run=run, n=20, output=tmp_path / "old.csv")
+    assert [*pd.read_csv(tmp_path / "old.csv")][3:] == ["pen=a", "pen=b", "age"]
     call("evaluate", "task=score", f"run={run}", f"input={tmp_path}/own.csv", f"output={tmp_path}/y.csv")
     scored = pd.read_csv(tmp_path / "y.csv")
     pd.testing.assert_frame_equal(scored[[*own.columns]], own)

@@ -42,6 +42,10 @@ def test_inverse_both_ways(shape, context, mixing):
     torch.testing.assert_close(log_q, found.base.log_prob(z) + ladj, atol=1e-8, rtol=1e-8)
 
 
+def test_inverse_both_ways_on_a_grid_as_real_ones_are():
+    test_inverse_both_ways((1, 33, 49), 2, "learned")
+
+
 @pytest.mark.parametrize(("shape", "context"), CASES)
 def test_log_q_of_samples_is_autodiffs(shape, context):
     found = flow(shape, context)

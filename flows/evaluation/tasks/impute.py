@@ -15,7 +15,7 @@ from flows.errors import UserError
 from flows.evaluation.blocks import BLOCK, place
 from flows.evaluation.cells import KINDS, content
 from flows.evaluation.runs import find, open_run
-from flows.evaluation.tables import frame, read
+from flows.evaluation.tables import exact, frame, read
 from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import alike, ending, ready, warn, write
 from flows.lattice import dequantise, quantise
@@ -81,7 +81,8 @@ def impute(
         x = torch.tensor(given, dtype=torch.float64).expand(n, -1)
         contexts = None if about is None else about.expand(n, -1)
         filled = _fill(model, x, x.isnan(), contexts, spec, generator)
-        table = _in(place(model)[1], frame(filled, contexts, spec))
+        table = frame(filled.to(place(model)[1]), contexts, spec)
+        table = table if kind == ".csv" else exact(table, spec)
         said = _summary(
             table, [name for name, value in zip(spec.names, given, strict=True) if value != value]
         )
@@ -185,12 +186,6 @@ def _fill(
             drawn = model.impute(spread[some], ~pattern, about, generator).double().cpu()
             filled[some] = torch.where(pattern, quantise(drawn, spec), x[some])
     return filled
-
-
-def _in(dtype: torch.dtype, table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose floats have as many digits as the model that they come from."""
-    floats = table.select_dtypes("float64")
-    return table.astype(dict.fromkeys(floats, str(dtype).removeprefix("torch.")))
 
 
 def _written(table: pd.DataFrame, filled: pd.DataFrame, empty: Tensor) -> pd.DataFrame:

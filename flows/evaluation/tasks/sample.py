@@ -19,7 +19,7 @@ from flows.evaluation.cells import content
 from flows.evaluation.ensembles import draw
 from flows.evaluation.members import encoded
 from flows.evaluation.runs import Opened, find, open_run
-from flows.evaluation.tables import frame
+from flows.evaluation.tables import exact, frame
 from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import quantise
@@ -104,7 +104,7 @@ def sample(
         spec = spec._replace(dtypes=None, levels=None)
     else:
         drawn = quantise(drawn, spec)
-    written = _table(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind)
+    written = _table(drawn.to(dtype), contexts, spec, kind)
     stop_if_asked()  # for the last time
     write(path, written)
     print(f"{n:,} samples: {path}")
@@ -145,6 +145,7 @@ def _table(x: Tensor, context: Tensor | None, spec: Spec, kind: str) -> bytes:
     if len(spec.shape) != 1:
         return _npy(x.numpy())
     table = frame(x, context, spec)
+    table = table if kind == ".csv" else exact(table, spec)
     return _npy(_structured(table)) if kind == ".npy" else content(table, kind)
 
 
