@@ -155,8 +155,8 @@ def _mixture(every: Mapping[str, Opened]) -> Judged:
     for each in rest:
         if each.saved.spec != first.saved.spec:
             raise UserError(
-                f"mixture=true: {each.saved.path} isn't of what {first.saved.path} is of; "
-                "a mean of densities needs the same features"
+                f"mixture=true: {each.saved.path} and {first.saved.path} model different features; "
+                "only runs of the same features can be averaged"
             )
         if first.dataset.truth is None and _hash(each) != _hash(first):
             raise UserError(
