@@ -174,7 +174,7 @@ FAULTS = {
     ),
     "dropout's generator not restored": Fault(
         "flows/training/run.py",
-        '_process_generator(self.generator.device).set_state(own["dropout"])',
+        '_process_generator(self.generator.device).set_state(self._dropout)',
         "pass",
         "tests/training/test_lattice_runs.py::test_a_run_carried_on_ends_with_the_same_bits",
     ),

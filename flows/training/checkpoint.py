@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
@@ -18,7 +19,8 @@ from flows.errors import UserError
 from flows.files import read_bounded, sync_folder, write_through, writing
 
 Tensors = dict[str, Tensor]
-_PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
+_PREPARED, _PUT_ASIDE = re.compile(r"\.\d+\.tmp", re.ASCII), re.compile(r"\.\d+\.old\.tmp", re.ASCII)
+_MARK = "mark"
 _MANIFEST = 2**20  # most bytes
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # any other error may pass
 _NEEDED = {"state.json", "model.safetensors", "run.safetensors"}  # of every run
@@ -43,7 +45,6 @@ class Damaged(UserError):
     """A checkpoint that was read and isn't what was written."""
 
 
-@writing()
 def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     """Write `folder`/{step}, then drop all but the newest `keep` there.
 
@@ -53,8 +54,23 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     Raises: Unwritable, the old checkpoints being as they were; also if the
         folder that holds those of a run is gone.
     """
-    path = at(folder, step)
-    beside, aside = folder / f".{path.name}.tmp", _aside(path)
+    prepare(folder, step, content)
+    return commit(folder, step, keep)
+
+
+@writing()
+def prepare(folder: Path, step: int, content: Checkpoint, mark: str = "") -> None:
+    """Write a checkpoint beside its place, where nobody looks for it until `commit` puts it there.
+
+    Args:
+        folder: As of `write`.
+        step: As of `write`.
+        content: As of `write`.
+        mark: Kept with it, for who finds it after a crash; it then outlives a power cut too.
+
+    Raises: As `write`.
+    """
+    beside = _beside(at(folder, step))
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     files["manifest.json"] = _manifest(step, {name: _digest(data) for name, data in files.items()})
@@ -63,15 +79,34 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     shutil.rmtree(beside, ignore_errors=True)  # of a process that died
     beside.mkdir()
     try:
+        if mark:
+            write_through(beside / _MARK, mark.encode())
         for name, data in files.items():
             write_through(beside / name, data)
         sync_folder(beside)
+        if mark:
+            sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+@writing()
+def commit(folder: Path, step: int, keep: int = 1) -> Path:
+    """Put in its place what was prepared, then drop all but the newest `keep` there.
+
+    Raises: As `write`.
+    """
+    path = at(folder, step)
+    beside, aside = _beside(path), _aside(path)
+    try:
         if path.exists():
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)  # where `newest` looks too, for a crash may come now
         beside.rename(path)
-    finally:
+    except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        raise
     sync_folder(folder)
     for stale in folder.glob(".*.tmp"):  # only now, when what replaces them is there
         shutil.rmtree(stale)
@@ -135,6 +170,23 @@ def newest(folder: Path, until: int | None = None) -> Path | None:
     return None if found is None else found.path
 
 
+def prepared(folder: Path) -> Path | None:
+    """The newest checkpoint that was prepared there, whole, and not committed."""
+    for path in sorted(_prepared(folder), key=step_of, reverse=True):
+        with suppress(Damaged):
+            read(path)
+            return path
+    return None
+
+
+def mark(path: Path) -> str:
+    """What a checkpoint was marked with when it was prepared; nothing, if it wasn't or that can't be read."""
+    try:
+        return read_bounded(path / _MARK, _MANIFEST).decode()
+    except (OSError, ValueError):
+        return ""
+
+
 def damaged(folder: Path, step: int) -> Path | None:
     """The newest checkpoint after the step of the newest whole one, if there is any."""
     path = next(steps(folder), None)
@@ -142,10 +194,12 @@ def damaged(folder: Path, step: int) -> Path | None:
 
 
 def drop_beyond(folder: Path, step: int) -> None:
-    """Remove what a life that won't be continued wrote after this step."""
+    """Remove what a life that won't be continued wrote after this step, or prepared."""
     for path in [*steps(folder)]:
         if step_of(path) > step:
             shutil.rmtree(path)
+    for path in _prepared(folder):
+        shutil.rmtree(path)
 
 
 def steps(folder: Path) -> Iterator[Path]:
@@ -176,6 +230,15 @@ def _entries(folder: Path) -> list[Path]:
 
 def _unreadable(path: Path, error: OSError) -> UserError:
     return UserError(f"{error.filename or path}: can't be read ({error.strerror}); nothing was changed")
+
+
+def _prepared(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if _PREPARED.fullmatch(path.name)]
+
+
+def _beside(path: Path) -> Path:
+    """Where a checkpoint lies until it is put in its place."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def _aside(path: Path) -> Path:
