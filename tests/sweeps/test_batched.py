@@ -35,6 +35,7 @@ from flows.signals import Stopped
 from flows.sweeps import batched
 from flows.sweeps.member import Member
 from flows.training import checkpoint
+from flows.training.run import Run
 from flows.training.saved import Saved
 from flows.training.session import Session, carry_out
 from flows.training.table import read
@@ -206,6 +207,47 @@ def test_members_that_would_save_at_other_steps_save_together(tmp_path, monkeypa
     assert [path and int(path.name) for path in steps] == [15, 15, 15, 10]
     together(tmp_path / "cut", *DROPPING)
     same(tmp_path / "cut", undisturbed(), 4, last=10)
+
+
+TO_ROUNDING = pytest.mark.parametrize(
+    ("precision", "tolerance"),
+    [("float64", 1e-10), pytest.param("float32", 1e-4, marks=pytest.mark.slow)],
+)
+
+
+@TO_ROUNDING
+def test_a_run_of_a_batch_carried_on_alone_ends_as_alone(precision, tolerance, tmp_path, monkeypatch):
+    members = [(*own, f"runtime.dtype={precision}") for own in MEMBERS]
+    alone(tmp_path / "a", *members)
+    interrupted(tmp_path / "b", monkeypatch, *members)
+    alone(tmp_path / "b", *members)
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", tolerance)
+
+
+def struck_at(step: int) -> Callable[[Trainer, Run], None]:
+    turn = Trainer.take_turn
+
+    def struck(self: Trainer, run: Run) -> None:
+        if run.step == step:
+            raise KeyboardInterrupt
+        turn(self, run)
+
+    return struck
+
+
+@TO_ROUNDING
+def test_runs_begun_alone_and_carried_on_together_end_as_alone(precision, tolerance, tmp_path, monkeypatch):
+    """From steps of their own: the last is at 20 when the others are at 10."""
+    members = [(*own, f"runtime.dtype={precision}") for own in MEMBERS]
+    alone(tmp_path / "a", *members)
+    for config, step in zip(configs(tmp_path / "b", *members), (17, 17, 27), strict=True):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Trainer, "take_turn", struck_at(step))
+            carry_out(train.prepare(config))
+    assert together(tmp_path / "b", *members) == [None] * 3
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", tolerance)
 
 
 def test_one_that_has_just_ended_when_another_is_stopped_is_saved_too(tmp_path, monkeypatch):
