@@ -83,9 +83,10 @@ def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None])
         complete([member for member in members.values() if member.error is None])
         for member in members.values():
             if member.error is None:
-                with member.alone():
-                    member.session.stand()
-        fit([member for member in members.values() if member.error is None])
+                member.stand()
+        standing = [member for member in members.values() if member.error is None]
+        fit([member for member in standing if not member.diverged])
+        fit([member for member in standing if member.diverged])  # later, for it had left the others' batch
         for member in members.values():
             if member.error is None:
                 with member.alone():

@@ -25,10 +25,18 @@ class Member:
     """Why it failed, and first of all that went wrong."""
     due = _NOTHING
     """What its look has found to be saved, until it is."""
+    diverged = False
+    """Whether it had when it was left."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._training = ExitStack()
+
+    def stand(self) -> None:
+        """Take the run to where its folder says that it stands."""
+        with self.alone():
+            self.diverged = self.session.folder.facts().get("status") == "diverged"
+            self.session.stand()
 
     @property
     def run(self) -> Run:

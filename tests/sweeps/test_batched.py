@@ -209,6 +209,19 @@ def test_members_that_would_save_at_other_steps_save_together(tmp_path, monkeypa
     same(tmp_path / "cut", undisturbed(), 4, last=10)
 
 
+def test_a_sweep_taken_up_again_is_the_one_never_stopped_though_one_has_diverged(tmp_path, monkeypatch):
+    members = (
+        *DROPPING[:3],
+        ("seed=3", "model.dropout=0.2", "trainer.optimizer.lr=1e30", "trainer.warmup=0"),
+    )
+    together(tmp_path / "whole", *members)
+    interrupted(tmp_path / "cut", monkeypatch, *members)
+    *fine, error = together(tmp_path / "cut", *members)
+    assert fine == [None] * 3
+    assert "non-finite" in str(error)
+    same(tmp_path / "cut", tmp_path / "whole", 3)
+
+
 TO_ROUNDING = pytest.mark.parametrize(
     ("precision", "tolerance"),
     [("float64", 1e-10), pytest.param("float32", 1e-4, marks=pytest.mark.slow)],
