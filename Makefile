@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(shell grep ^uv== requirements-dev.txt)
 
-.PHONY: train test test-all mutants torture check bench lock help clean
+.PHONY: train test test-all mutants torture check bench lock audit help clean
 
 train: .venv/.run          ## train the default and write its report; ARGS="…" is handed on
 	$(BIN)/python train.py $(ARGS)
@@ -30,6 +30,9 @@ lock: .venv-lock/.run      ## write requirements.lock anew: every package with i
 	grep -v '^torch==' requirements.txt | .venv-lock/bin/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements.lock > /dev/null
 
+audit: .venv-audit/.run    ## compare what requirements.lock pins with known advisories
+	.venv-audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
+
 # uv installs in half of pip's time; torch comes by pip, whose settings may say which build of it to take, and so does
 # all else where only those settings lead to packages
 define install
@@ -55,8 +58,13 @@ endef
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	touch $@
 
+.venv-audit/.run:
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	touch $@
+
 help:                      ## these lines
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)$$/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 clean:                     ## remove the environments; runs in outputs/ stay
-	rm -rf .venv .venv-bench .venv-lock
+	rm -rf .venv .venv-bench .venv-lock .venv-audit

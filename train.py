@@ -65,7 +65,7 @@ def train_together(configs: list[dict[str, Any]], size: int) -> list[Exception |
     return train_all(configs, partial(prepare, datasets={}), conclude, size)
 
 
-@entry("config", check, together=train_together)
+@entry("config", check, train_many=train_together)
 def train(config: dict[str, Any]) -> None:
     """Build what is asked for; fit; print where the results are."""
     from flows.training.session import carry_out

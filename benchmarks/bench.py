@@ -18,7 +18,20 @@ from typing import Any
 
 import torch
 
-from benchmarks import adversary, fields, gpu, memory, moons, points, products, race, scale, startup, steps
+from benchmarks import (
+    adversary,
+    fields,
+    gpu,
+    memory,
+    moons,
+    points,
+    products,
+    race,
+    scale,
+    startup,
+    steps,
+    sweep,
+)
 from benchmarks.page import BESIDES, MEASURED_WITH, page
 from flows.training.facts import commit
 
@@ -29,6 +42,7 @@ MEASURES: dict[str, Callable[[], dict[str, Any]]] = {
     "race": race.measure,
     "gpu": gpu.measure,
     "startup": startup.measure,
+    "sweep": sweep.measure,
     "scale": scale.measure,
     "moons": moons.measure,
     "products": products.measure,

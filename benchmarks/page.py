@@ -17,6 +17,7 @@ from benchmarks.sections import (
     scale,
     startup,
     steps,
+    sweep,
 )
 
 SECTIONS = {
@@ -30,6 +31,7 @@ SECTIONS = {
     "adversary": adversary.section,
     "products": products.section,
     "scale": scale.section,
+    "sweep": sweep.section,
     "startup": startup.section,
 }
 BESIDES = {"moons": ("moons_first",)}  # earlier measurements that a section also tells of

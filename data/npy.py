@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from flows.errors import UserError
+from flows.wording import one_line
 
 
 @final
@@ -121,7 +122,7 @@ def _opened(path: Path) -> np.memmap:
     except UserError:
         raise
     except (OSError, ValueError, EOFError) as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if "objects" in text:
             text = "holds Python objects, which are never unpickled; save it as numbers"
         elif "greater than file size" in text:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from flows.errors import UserError
+from flows.wording import one_line
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,7 +86,7 @@ def _open(file: Path, engine: str) -> xr.Dataset:
                 file, engine=engine, cache=False, decode_timedelta=False, decode_coords="all"
             )
     except _BROKEN as error:
-        raise UserError(f"{file}: can't be read ({' '.join(str(error).split())})") from None
+        raise UserError(f"{file}: can't be read ({one_line(error)})") from None
 
 
 def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> xr.Dataset:
@@ -116,9 +117,7 @@ def _join(parts: Sequence[xr.Dataset], files: Sequence[Path], time: str) -> xr.D
             assert isinstance(joined, xr.Dataset)
             return joined
     except (ValueError, TypeError) as error:
-        raise UserError(
-            f"dataset.path: {files[0]} and others don't join ({' '.join(str(error).split())})"
-        ) from None
+        raise UserError(f"dataset.path: {files[0]} and others don't join ({one_line(error)})") from None
 
 
 def _lazy(part: xr.Dataset, time: str) -> xr.Dataset:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.errors import UserError
+from flows.wording import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,7 +69,7 @@ def read(path: str, key: str) -> NDArray[np.uint8]:
     except UnidentifiedImageError:
         raise UserError(f"{here}: not a picture that Pillow knows; give a PNG, JPEG, TIFF or WebP") from None
     except Exception as error:  # what a decoder makes of broken bytes can be anything
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error) or type(error).__name__
         raise UserError(f"{here}: can't be read, so broken or cut short: {why}") from None
 
 

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 from flows.errors import UserError
 from flows.parquet import read_parquet
-from flows.wording import MISSING
+from flows.wording import MISSING, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,4 +143,4 @@ READERS = {".csv": _csv, ".parquet": read_parquet, ".npy": _arrays, ".npz": _arr
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
+    return one_line(error).removeprefix("Error tokenizing data. C error: ")

@@ -12,6 +12,7 @@ from torch import Tensor
 from data.grid import Grid
 from flows.core import Batch
 from flows.errors import UserError
+from flows.wording import one_line
 
 
 class Steps(Protocol):
@@ -66,7 +67,7 @@ class GridSteps:
                 values = [np.asarray(variable.values, dtype=np.float64) for variable in variables]
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             names = ", ".join(str(variable.name) for variable in variables)
-            raise UserError(f"dataset.path: {names} can't be read ({' '.join(str(error).split())})") from None
+            raise UserError(f"dataset.path: {names} can't be read ({one_line(error)})") from None
         return torch.from_numpy(np.stack(values, axis))
 
 

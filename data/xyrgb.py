@@ -17,6 +17,7 @@ from data.points import Points
 from flows.core import Spec
 from flows.errors import UserError
 from flows.types import Fraction, PositiveInt, Seed
+from flows.wording import one_line
 
 SIDE = 300  # of the drawn picture, in pixels
 THRESHOLD, NOISE = 0.5, 12.0
@@ -82,36 +83,52 @@ def xyrgb(
     (('x', 'y', 'r', 'g', 'b'), torch.Size([70, 5]))
     """
     _check_together(image, xs, ys, where, mask, threshold, noise)
-    threshold, noise = THRESHOLD if threshold is None else threshold, NOISE if noise is None else noise
-    generator = torch.Generator().manual_seed(seed)
     if image is None:
-        truth = Glyph(draw("π", SIDE), noise)
-        x = truth.lattice(n, generator)
-        return Points(x, _spec((SIDE, SIDE), (SIDE, SIDE)), val, test, seed, truth=truth)
-
+        return _drawn(n, NOISE if noise is None else noise, val, test, seed)
     picture = read(image, "image")
-    height, width = picture.shape[:2]
     if xs is not None and ys is not None:
-        first, second = _indices(xs, "xs", height), _indices(ys, "ys", width)
-        if len(first) != len(second):
-            raise UserError(
-                f"dataset.xs={xs} has {len(first)} points, but dataset.ys={ys} {len(second)}; "
-                "give two files of one length"
-            )
-        spec = _spec((width, height), (max(width, height),) * 2)
-        cells = np.column_stack([first, second, picture[first, second, :3]])
+        cells, spec = _listed(picture, xs, ys)
     else:
+        threshold = THRESHOLD if threshold is None else threshold
         admitted = np.flatnonzero(_admitted(picture, where, threshold, mask))
         if len(admitted) == 0:
             raise UserError(
                 f"dataset.image={image}: no pixel to draw for where={where} at threshold={threshold}; "
                 + HELP[where]
             )
-        chosen = admitted[torch.randint(len(admitted), (n,), generator=generator).numpy()]
-        row, column = np.divmod(chosen, width)
-        spec = _spec((width, height), (width, height))
-        cells = np.column_stack([column, height - 1 - row, picture[row, column, :3]])
+        cells, spec = _sampled(picture, admitted, n, seed)
     return Points(torch.from_numpy(cells * np.array(spec.quantum)), spec, val, test, seed)
+
+
+def _drawn(n: int, noise: float, val: float, test: float, seed: int) -> Points:
+    """Draws from the π, whose law is known."""
+    truth = Glyph(draw("π", SIDE), noise)
+    x = truth.lattice(n, torch.Generator().manual_seed(seed))
+    return Points(x, _spec((SIDE, SIDE), (SIDE, SIDE)), val, test, seed, truth=truth)
+
+
+def _listed(picture: NDArray[np.uint8], xs: str, ys: str) -> tuple[NDArray[np.integer], Spec]:
+    """The cells (N, 5) of the points that two files list."""
+    height, width = picture.shape[:2]
+    first, second = _indices(xs, "xs", height), _indices(ys, "ys", width)
+    if len(first) != len(second):
+        raise UserError(
+            f"dataset.xs={xs} has {len(first)} points, but dataset.ys={ys} {len(second)}; "
+            "give two files of one length"
+        )
+    cells = np.column_stack([first, second, picture[first, second, :3]])
+    return cells, _spec((width, height), (max(width, height),) * 2)
+
+
+def _sampled(
+    picture: NDArray[np.uint8], admitted: NDArray[np.int64], n: int, seed: int
+) -> tuple[NDArray[np.integer], Spec]:
+    """The cells (n, 5) of pixels drawn from those admitted, which are counted row by row."""
+    height, width = picture.shape[:2]
+    draws = torch.randint(len(admitted), (n,), generator=torch.Generator().manual_seed(seed))
+    row, column = np.divmod(admitted[draws.numpy()], width)
+    cells = np.column_stack([column, height - 1 - row, picture[row, column, :3]])
+    return cells, _spec((width, height), (width, height))
 
 
 def _check_together(
@@ -195,7 +212,7 @@ def _indices(path: str, key: str, size: int) -> NDArray[np.int64]:
     except FileNotFoundError:
         raise UserError(f"{here}: no such file") from None
     except Exception as error:  # what NumPy makes of broken bytes can be anything
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(error) or type(error).__name__
         raise UserError(f"{here}: not an array that numpy.save wrote: {why}") from None
     if places.dtype.kind not in "iu" or places.ndim != 1:
         raise UserError(f"{here}: {places.dtype} of shape {places.shape}, but whole numbers (N,) are needed")

@@ -22,7 +22,7 @@ def load(
         run: A run's directory.
         checkpoint: "best" or "last".
         trusted: Packages of your own that the run's configuration may name.
-        raw: Leave draws where they fall: the model itself, with all that it can do.
+        raw: Give the model itself, whose draws aren't brought onto a lattice.
 
     Raises: UserError if it isn't a run's directory, or holds no whole checkpoint.
     """

@@ -18,7 +18,7 @@ class StandardNormal(Density):
     Args:
         shape: Shape of one z.
         context_dims: Trailing dimensions of a context that belong to one example.
-        present: Which of z there is a density of, bool (*shape); draws are zero elsewhere. None for all.
+        present: Which cells of z the density is of, bool (*shape); draws are zero in others. None for all.
 
     Shapes: z (*batch, *shape); log_prob (*batch,).
 

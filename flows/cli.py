@@ -35,13 +35,14 @@ from flows.refusals import explain, lacks_memory
 from flows.signals import Stopped, heeded, status, stop_if_asked
 from flows.sweeps.job import Failure, announced, begin, fail
 from flows.sweeps.plugins import known
+from flows.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONF = Path(__file__).parent.parent / "conf"
 Task = Callable[[dict[str, Any]], None]
-Tasks = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
+TrainMany = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
 
 
 def stamp() -> str:
@@ -53,7 +54,7 @@ OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
 def entry(
-    config_name: str, check: Task | None = None, conf: Path = CONF, together: Tasks | None = None
+    config_name: str, check: Task | None = None, conf: Path = CONF, train_many: TrainMany | None = None
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
@@ -69,14 +70,14 @@ def entry(
         config_name: Primary configuration, a file in `conf`.
         check: Called first, to raise UserError; in a sweep with each configuration before any of them runs.
         conf: Folder of all configuration.
-        together: Does the task for several configurations at once, given the most to do as one, and says for
-            each what went wrong; for `hydra/launcher=batched`.
+        train_many: Does the task for several configurations at once, given the most to train in one batch,
+            and says for each what went wrong, or None; for `hydra/launcher=batched`.
     """
 
     def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, check or (lambda _: None), config_name, conf, together).run()
+            _Program(task, check or (lambda _: None), config_name, conf, train_many).run()
 
         return main
 
@@ -87,14 +88,16 @@ def entry(
 class _Program:
     """One call of a program."""
 
-    def __init__(self, task: Task, check: Task, config_name: str, conf: Path, several: Tasks | None) -> None:
+    def __init__(
+        self, task: Task, check: Task, config_name: str, conf: Path, train_many: TrainMany | None
+    ) -> None:
         self.task = task
         self.check = check
         self.config_name = config_name
         self.conf = conf
-        self.several = several
+        self.train_many = train_many
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
-        self.missing: list[Path] = []  # folders that weren't there when we came
+        self.missing: list[Path] = []  # folders that didn't exist when the command began
         self.bugs: list[Exception] = []
 
     def run(self) -> None:
@@ -102,7 +105,7 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
-        vars(job)["together"] = self.together  # Hydra hands a launcher this function and nothing else of ours
+        vars(job)["run_all"] = self.run_all  # Hydra hands a launcher this function and nothing else of ours
         try:
             arguments = _arguments()
             check_flags(arguments)
@@ -116,7 +119,7 @@ class _Program:
                 try:
                     program(job)()
                 finally:
-                    sys.stdout.flush()  # here, where a broken pipe is met
+                    sys.stdout.flush()  # so that a broken pipe is met here and not at exit
         except BrokenPipeError:  # the reader of our output has left, as head does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(141) from None
@@ -136,12 +139,12 @@ class _Program:
             self.perform(self.plain(config))
         except Exception as error:
             if _told_to_users(error):
-                self.refuse(error)  # here, since Hydra would write a line of its own
+                self.refuse(error)  # here, before Hydra prints an error of its own
             self.bugs.append(error)
             raise
 
     def swept(self, config: DictConfig) -> Failure | None:
-        """The task as a job among others, in whatever process: what goes wrong stays with it."""
+        """The task as one job of a sweep, in whatever process; its failure ends no other job."""
         job = Job.now()
         try:
             self.perform(self.begun(job, config))
@@ -150,9 +153,9 @@ class _Program:
         except Exception as error:
             return self.failed(job, error)
 
-    def together(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
-        """The task as all jobs of a sweep at once, each configuration with Hydra's own part."""
-        if self.several is None:
+    def run_all(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
+        """Do all jobs of a sweep at once, each configuration with Hydra's own part."""
+        if self.train_many is None:
             raise UserError("hydra/launcher=batched: this program does one job at a time")
         results: list[Failure | None] = [None] * len(configs)
         begun: dict[int, tuple[Job, dict[str, Any]]] = {}
@@ -169,21 +172,21 @@ class _Program:
             except Exception as error:
                 results[place] = self.failed(job, error)
         ready = [place for place in begun if results[place] is None]
-        errors = self.several([begun[place][1] for place in ready], size)
+        errors = self.train_many([begun[place][1] for place in ready], size)
         for place, error in zip(ready, errors, strict=True):
             results[place] = None if error is None else self.failed(begun[place][0], error)
         return results
 
     def begun(self, job: Job, config: DictConfig) -> dict[str, Any]:
-        """What a job is told, once it has been announced."""
+        """Announce a job, and return its configuration."""
         begin(job.folder, job.overrides)
-        print(f"{job.name}\n", end="", flush=True)  # in one piece, where other jobs speak too
+        print(f"{job.name}\n", end="", flush=True)  # one write, so that jobs' lines don't mix
         return self.plain(config) | {"run_dir": str(job.folder)}
 
     def failed(self, job: Job, error: Exception) -> Failure:
         """Say why a job failed, here and in its folder."""
         told_to_users = _told_to_users(error)
-        reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
+        reason = explain(error) if told_to_users else f"{type(error).__name__}: {one_line(error)}"
         print(f"{_name()}: error: {job.name}: {reason}\n", end="", file=sys.stderr)
         if self.full_errors or not told_to_users:
             traceback.print_exception(error)
@@ -228,7 +231,7 @@ class Job(NamedTuple):
 
     @staticmethod
     def now() -> Job:
-        """The one that Hydra is at."""
+        """The job that Hydra is running."""
         job = HydraConfig.get()
         overrides = list(job.overrides.task)
         return Job(Path(job.sweep.dir, job.sweep.subdir), overrides, announced(job.job.num, overrides))
@@ -244,7 +247,7 @@ def _arguments() -> Namespace:
 
 @contextmanager
 def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
-    """Meanwhile Hydra composes with our loader, and hands its errors to us instead of printing them."""
+    """While the context is open, Hydra composes with our loader and leaves the printing of errors to us."""
     before, asked = internals.ConfigLoaderImpl, os.environ.get("HYDRA_FULL_ERROR")  # pyright: ignore
     internals.ConfigLoaderImpl = loader  # pyright: ignore
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -259,7 +262,7 @@ def _hydra(loader: Callable[..., Any]) -> Iterator[None]:
 
 @contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Meanwhile a disk's error in a thread, such as TensorBoard's, isn't shown: its owner raises it again."""
+    """While the context is open, a disk's error in a thread isn't shown: its owner raises it again."""
     before = threading.excepthook
 
     def hook(error: Any) -> None:
@@ -280,10 +283,6 @@ def _in_sweep() -> bool:
 def _told_to_users(error: Exception) -> bool:
     """Whether this is for a user to put right, and no bug."""
     return isinstance(error, UserError | Unwritable) or lacks_memory(error)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _name() -> str:

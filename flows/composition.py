@@ -42,7 +42,7 @@ _PACKAGE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 def check_flags(arguments: Namespace) -> None:
     """Refuse the flags that put something else in the place of our configuration.
 
-    Raises: UserError.
+    Raises: UserError if one of them is given.
     """
     if arguments.experimental_rerun is not None:
         raise UserError(
@@ -130,7 +130,7 @@ class Loader(ConfigLoaderImpl):
 
 
 def _open(node: Any) -> None:
-    """Let keys be given that a file leaves out, wherever a target's signature will judge them."""
+    """Allow keys that a file leaves out, in every node whose target's signature will check them."""
     for key in node:
         inner = node._get_node(key)
         if key == "hydra" or not OmegaConf.is_dict(inner) or not isinstance(inner._value(), dict):

@@ -196,6 +196,10 @@ class AnySubset(Density):
     Its log_prob is exact: by the chain rule in one order of the features or, given several, that of their
     mixture, of which `sample` draws one first (an average of log-probabilities would be no density).
 
+    What it says of hidden features given observed ones is likewise the mean over the orders in which the
+    hidden ones follow, each weighing the same. That is a density of its own, which agrees with the quotient
+    of `log_prob`s only as far as the orders do.
+
     Shapes: x (*batch, D); observed bool, broadcast against x; context (*batch, C) or None.
     References: Uria et al. 2014, A deep and tractable density estimator, arXiv:1310.1757.
     """

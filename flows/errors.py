@@ -13,4 +13,4 @@ class UserError(ValueError):
 
 @final
 class Busy(UserError):
-    """Another process is at work in a run's directory, and what is there is its own meanwhile."""
+    """Another process is training in a run's directory, whose contents are its own until it ends."""

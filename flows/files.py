@@ -21,10 +21,10 @@ class Unwritable(OSError):
 
 @contextmanager
 def writing(path: Path | None = None) -> Iterator[None]:
-    """Name what can't be written.
+    """While the context is open, turn an OSError into one that names the file.
 
     Args:
-        path: Of whatever the system doesn't name itself, as it doesn't once a file is open.
+        path: Named where the error names none, as errors of an open file don't.
 
     Raises: Unwritable instead of any other OSError.
     """
@@ -45,7 +45,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # as `unfinished` knows it
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # a name that `unfinished` looks for
         try:
             write_through(beside, data)
             beside.replace(path)
@@ -55,7 +55,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def unfinished(folder: Path, names: Collection[str]) -> list[Path]:
-    """What processes left there that were killed while `write_whole` wrote files of these names."""
+    """What `write_whole` left of files of these names, in processes that were killed meanwhile."""
     paths = folder.iterdir() if folder.is_dir() else ()
     found = ((path, _BESIDE.fullmatch(path.name)) for path in paths)
     return [path for path, beside in found if beside and beside[1] in names]
@@ -82,7 +82,7 @@ def sync_folder(folder: Path) -> None:
 def read_bounded(path: Path, most: int) -> bytes:
     """A file's bytes, no more than `most`.
 
-    Raises: OSError if it can't be read, ValueError if it is larger, or something that may have no end.
+    Raises: OSError if it can't be read, ValueError if it is larger, or no regular file (it may have no end).
     """
     if path.exists() and not path.is_file():
         raise ValueError("no regular file")
@@ -112,5 +112,5 @@ def check_inside(folder: Path) -> None:
 def _leads_into(link: Path, home: Path) -> bool:
     try:
         return link.resolve(strict=True).is_relative_to(home)
-    except (OSError, RuntimeError):  # to nowhere, or round in a ring
+    except (OSError, RuntimeError):  # a link to nowhere, or a ring of links
         return False

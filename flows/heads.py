@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-EDGES = (5e-4, 1.0)  # scale of an edge
-FLATS = (3.0, 300.0)  # breadth of a plateau, in scales of its edges
-FLAT = 5.0  # where it starts
+EDGES = (5e-4, 1.0)  # least and largest scale of an edge
+FLATS = (3.0, 300.0)  # least and largest breadth of a plateau, in scales of its edges
+FLAT = 5.0  # breadth where the net says 0
 
 
 def interior(like: Tensor) -> tuple[float, float]:
@@ -45,9 +45,9 @@ class Plateaus(NamedTuple):
     high: Tensor
     """The upper end, or inf."""
     below: Tensor
-    """What the component loses below the lower end."""
+    """Mass of each component beyond the lower end, which is cut off."""
     above: Tensor
-    """What it loses above the upper one."""
+    """Mass beyond the upper one."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         """(...) for z (...)."""
@@ -91,7 +91,7 @@ class Plateaus(NamedTuple):
         return 1 - self.below - self.above
 
     def _quantiles(self, below: Tensor, above: Tensor) -> Tensor:
-        """Of each component, where it has these tails."""
+        """Each component's quantile at these tails."""
         mass, tiny = self._mass(), torch.finfo(below.dtype).tiny
         rise = ((self.below + below * mass) * self.breadth).clamp(min=tiny)
         fall = ((self.above + above * mass) * self.breadth).clamp(min=tiny)
@@ -159,7 +159,7 @@ class Head(nn.Module):
 
 
 def _between(raw: Tensor, ends: tuple[float, float], start: Tensor) -> Tensor:
-    """The logarithm of a number between two ends; where raw is 0 at `start`, or as near as they allow."""
+    """The logarithm of a number between two ends; raw = 0 gives `start`, or as near as they allow."""
     low, high = (math.log(end) for end in ends)
     share = ((start.log() - low) / (high - low)).clamp(0.01, 0.99)
     return low + (high - low) * torch.sigmoid(share.logit() + raw * 4 / (high - low))
@@ -168,7 +168,7 @@ def _between(raw: Tensor, ends: tuple[float, float], start: Tensor) -> Tensor:
 def _tails(u: Tensor, breadth: Tensor) -> tuple[Tensor, Tensor]:
     """Mass of a plateau below and above u, without ends: the smaller one is computed, the other is the rest.
 
-    Computed as well, the larger one would be a difference of large numbers, and its noise not monotone.
+    Computed directly, the larger one would be a difference of large numbers, whose rounding isn't monotone.
     """
     half, away = breadth / 2, u.abs()
     less = (F.logsigmoid(half + away) - F.logsigmoid(away - half)) / breadth

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from flows.core import Density, Spec
 
-SNAP = 1e-4  # of a step: what lies on the lattice but for rounding stays where it is
+SNAP = 1e-4  # a value this share of a step below a lattice point counts as on it
 ROUNDING = 4  # a value this many float roundings below a lattice point counts as on it
 
 
@@ -91,7 +91,7 @@ def log_cell(spec: Spec) -> float | None:
 
 @final
 class OnLattice(Density):
-    """A density whose draws are brought back onto the lattice; a point has that of its cell's middle.
+    """A density whose draws are brought back onto the lattice; a point's is that of its cell's middle.
 
     Args:
         density: Of points spread over their cells.

@@ -1,7 +1,7 @@
 """torch's optimizers without torch's compiler.
 
-They import it to say that they aren't to be compiled, and it takes longer to import than anything else of a
-run but torch. Ours are never compiled, only gradients are.
+They import the compiler only to exempt themselves from it, and after torch itself that is a run's slowest
+import. We compile gradients, never optimizers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from torch.optim import Optimizer
 
 
 def optimizer_of(weights: nn.Parameter, build: Callable[[list[nn.Parameter]], Optimizer]) -> Optimizer:
-    """What `build` makes of one vector."""
+    """The optimizer that `build` makes of one vector."""
     with _unguarded():
         return build([weights])
 
 
 def stepper(optimizer: Optimizer) -> Callable[[], object]:
-    """Its step; of one of torch's own, without hooks and profiling.
+    """The function that takes an optimizer's step; of torch's own optimizers without hooks and profiling.
 
     >>> weights = nn.Parameter(torch.ones(2))
     >>> weights.grad = torch.ones(2)
@@ -31,7 +31,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], object]:
     tensor([0.9990, 0.9990])
     """
     if not type(optimizer).__module__.startswith("torch.optim."):
-        return optimizer.step  # whose wrappers are its author's
+        return optimizer.step  # somebody else's may rely on its wrappers
     step = inspect.unwrap(type(optimizer).step)
 
     def plain() -> None:
@@ -43,7 +43,7 @@ def stepper(optimizer: Optimizer) -> Callable[[], object]:
 
 @contextmanager
 def _unguarded() -> Iterator[None]:
-    """Meanwhile the method with which optimizers take up their parameters leaves the compiler alone."""
+    """While the context is open, `Optimizer.add_param_group` doesn't import the compiler."""
     guarded = Optimizer.add_param_group
     Optimizer.add_param_group = inspect.unwrap(guarded)
     try:

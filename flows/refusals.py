@@ -13,13 +13,13 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, Interpolation
 
 from flows.errors import UserError
 from flows.files import Unwritable
-from flows.wording import choose, nearest
+from flows.wording import choose, nearest, one_line
 
 
 def explain(error: BaseException) -> str:
-    """One line: what is wrong, where, and what would be right. What would steer a terminal is spelt out."""
+    """One line: what is wrong, where, and what would be right. What would steer a terminal is escaped."""
     lines = (line for line in _explain(error).splitlines() if not _DETAIL.match(line))
-    text = " ".join(" ".join(lines).split())
+    text = one_line(" ".join(lines))
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

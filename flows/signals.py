@@ -15,7 +15,7 @@ _asked: Signals | None = None
 
 @final
 class Stopped(KeyboardInterrupt):
-    """Somebody asked, and here is a good place: all that was done is whole, and can be saved.
+    """Raised when somebody has asked, at a place where nothing is half done, so that all can be saved.
 
     Args:
         sign: How they asked.
@@ -42,7 +42,7 @@ def stop_if_asked() -> None:
 
 @contextmanager
 def heeded(*more: Signals, patient: bool = False) -> Iterator[None]:
-    """Meanwhile SIGINT and SIGTERM only ask; a second SIGINT interrupts at once.
+    """While the context is open, SIGINT and SIGTERM only ask to stop; a second SIGINT interrupts at once.
 
     What is ignored stays ignored, as by nohup. In a thread, which Python gives no signals, nothing changes.
 
@@ -60,7 +60,8 @@ def heeded(*more: Signals, patient: bool = False) -> Iterator[None]:
     def ask(number: int, frame: FrameType | None) -> None:
         global _asked
         nonlocal presses
-        presses += number == Signals.SIGINT
+        if number == Signals.SIGINT:
+            presses += 1
         if presses > 1 and not patient:
             raise KeyboardInterrupt
         _asked = _asked or Signals(number)

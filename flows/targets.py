@@ -20,7 +20,7 @@ from flows.wording import choose, show
 _NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+", re.ASCII)
 
 
-class Field(NamedTuple):
+class Argument(NamedTuple):
     """One argument of a target."""
 
     annotation: Any
@@ -73,15 +73,15 @@ def locate(name: str, key: str) -> Any:
     return found
 
 
-def fields(thing: Any) -> tuple[dict[str, Field], bool]:
+def arguments_of(thing: Any) -> tuple[dict[str, Argument], bool]:
     """What a class or function takes by name, and whether it takes any name.
 
-    >>> fields(Field)[0]["required"].required
+    >>> arguments_of(Argument)[0]["required"].required
     True
     """
     parameters = _signature(thing).parameters.values()
     named = {
-        p.name: Field(Any if p.annotation is p.empty else p.annotation, p.default is p.empty)
+        p.name: Argument(Any if p.annotation is p.empty else p.annotation, p.default is p.empty)
         for p in parameters
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
@@ -96,47 +96,49 @@ def makes(thing: Any) -> Any:
     return result if _is_union(result) else get_origin(result) or result
 
 
-def admits(hint: Any, thing: Any, partial: bool = False) -> bool:
+def takes_result_of(hint: Any, thing: Any, partial: bool = False) -> bool:
     """Whether an argument so annotated takes what `thing` makes or, if partial, `thing` itself.
 
-    >>> admits(Callable[..., Field] | None, Field, partial=True), admits(int, Field)
+    >>> takes_result_of(Argument | None, Argument), takes_result_of(int, Argument)
     (True, False)
+    >>> takes_result_of(Callable[..., Argument], Argument, partial=True)
+    True
     """
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return admits(args[0], thing, partial)
+        return takes_result_of(args[0], thing, partial)
     if _is_union(hint):
-        return any(admits(arg, thing, partial) for arg in args)
+        return any(takes_result_of(arg, thing, partial) for arg in args)
     if origin is Callable:  # never what the thing makes: a module can be called too, but with tensors
-        return partial and (args[-1] is Any or admits(args[-1], thing))
+        return partial and (args[-1] is Any or takes_result_of(args[-1], thing))
     made, wanted = makes(thing), origin or hint
     if partial or not isinstance(made, type) or not isinstance(wanted, type):
         return False
     return _has_methods(made, wanted) if getattr(wanted, "_is_protocol", False) else issubclass(made, wanted)
 
 
-def parameters(hint: Any) -> Sequence[Any]:
+def callable_arguments(hint: Any) -> Sequence[Any]:
     """What a callable so annotated is called with, by place; nothing where that isn't said.
 
-    >>> parameters(Callable[[int, str], Field] | None), parameters(Callable[..., Field])
+    >>> callable_arguments(Callable[[int, str], Argument] | None), callable_arguments(Callable[..., Argument])
     ([<class 'int'>, <class 'str'>], ())
     """
     origin, args = get_origin(hint), get_args(hint)
     if _is_union(hint):
-        return next((found for arg in args if (found := parameters(arg))), ())
+        return next((found for arg in args if (found := callable_arguments(arg))), ())
     return args[0] if origin is Callable and args[0] is not Ellipsis else ()
 
 
-def accepts(hint: Any, kind: Any) -> bool:
+def takes_type(hint: Any, kind: Any) -> bool:
     """Whether an argument so annotated may be given something of this kind, as far as classes tell.
 
-    >>> accepts(Sequence[int], tuple[int, ...]), accepts(int, tuple[int, ...])
+    >>> takes_type(Sequence[int], tuple[int, ...]), takes_type(int, tuple[int, ...])
     (True, False)
     """
     if get_origin(hint) is Annotated:
-        return accepts(get_args(hint)[0], kind)
+        return takes_type(get_args(hint)[0], kind)
     if _is_union(hint):
-        return any(accepts(arg, kind) for arg in get_args(hint))
+        return any(takes_type(arg, kind) for arg in get_args(hint))
     takes, made = get_origin(hint) or hint, get_origin(kind) or kind
     return takes is Any or not (isinstance(takes, type) and isinstance(made, type)) or issubclass(made, takes)
 
@@ -146,7 +148,7 @@ def _within(name: str, rooms: Sequence[str]) -> bool:
 
 
 def _beside(path: str) -> str:
-    """The modules beside one that doesn't exist."""
+    """Suggest modules that lie beside one that doesn't exist."""
     parent, _, last = path.rpartition(".")
     try:
         around = importlib.import_module(parent).__path__

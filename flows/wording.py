@@ -72,6 +72,15 @@ def _shown(value: Any) -> str:
     return repr(value)
 
 
+def one_line(error: BaseException | str) -> str:
+    """What an error says, on one line.
+
+    >>> one_line(ValueError("two\\n   lines"))
+    'two lines'
+    """
+    return " ".join(str(error).split())
+
+
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """The option that `name` most probably meant, or None.
 

@@ -19,7 +19,7 @@ import flows.cli  # registers ${stamp:}
 from flows.config import PLACES, build, check, check_all
 from flows.core import Flow, Spec
 from flows.errors import UserError
-from flows.targets import fields, target
+from flows.targets import arguments_of, target
 
 CONF = flows.cli.CONF
 SPEC = Spec(names=("a", "b"), shape=(2,))
@@ -448,7 +448,7 @@ def test_what_an_option_asks_for_is_missed(choice, said):
 def test_every_option_states_every_argument(place, option):
     """So that --cfg job is the whole truth."""
     node = composed(f"{place}={option}")[place]
-    takes, _ = fields(target(node["_target_"], PLACES[place].rooms, place))
+    takes, _ = arguments_of(target(node["_target_"], PLACES[place].rooms, place))
     assert set(takes) - set(PLACES[place].given) == set(node) - {"_target_"}
 
 
@@ -466,9 +466,9 @@ ENDS = [
     (file.stem, key, end)
     for file in sorted((CONF / "dataset").glob("*.yaml"))
     if hasattr(data.toys, file.stem)
-    for key, field in fields(target(f"data.toys.{file.stem}", ("data",), "dataset"))[0].items()
-    if get_origin(field.annotation) is Annotated and get_args(field.annotation)[0] is float
-    for bound in get_args(field.annotation)[1].metadata
+    for key, argument in arguments_of(target(f"data.toys.{file.stem}", ("data",), "dataset"))[0].items()
+    if get_origin(argument.annotation) is Annotated and get_args(argument.annotation)[0] is float
+    for bound in get_args(argument.annotation)[1].metadata
     for end in [getattr(bound, "ge", getattr(bound, "le", None))]
     if end is not None
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flows.errors import UserError
 from flows.parquet import read_parquet
+from flows.wording import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def read_cells(path: Path, names: Sequence[str]) -> Cells:
         raise UserError(f"input={path}: no such file") from None
     except (OSError, ValueError) as error:  # which the errors of pandas, pyarrow and of decoding are
         kind = "Parquet" if reader is _parquet else "CSV"
-        raise UserError(f"{path}: not a {kind} table ({' '.join(str(error).split())})") from None
+        raise UserError(f"{path}: not a {kind} table ({one_line(error)})") from None
 
 
 def content(table: pd.DataFrame, kind: str) -> bytes:

@@ -17,6 +17,10 @@ from flows.signals import stop_if_asked
 CONTROLS = 50
 SURE = 5.0  # standard deviations beyond which chance is no explanation
 RARE = 0.01  # share of test points below which coincidences with training points are no matter of course
+COMMON, DENSE = (
+    0.25,
+    10,
+)  # … and up to this share, if that many times the points' mean density wouldn't explain them
 
 
 def copying(
@@ -71,7 +75,8 @@ def copying(
     for _ in range(CONTROLS):
         stop_if_asked()
         if truth is None:
-            again, other = (usual[torch.randint(len(usual), usual.shape, generator=generator)] for _ in "ab")
+            again = usual[torch.randint(len(usual), usual.shape, generator=generator)]
+            other = usual[torch.randint(len(usual), usual.shape, generator=generator)]
             controls.append(copying_z(again, other))
         else:
             again = draw(truth, spec, len(some), given, generator)
@@ -112,7 +117,8 @@ def suspicions(metrics: Mapping[str, float], draws: int) -> list[str]:
         )
     share, usual = metrics["copied"], metrics["copied_floor"]
     both = (share + usual) / 2
-    if usual < RARE and share - usual > SURE * math.sqrt(2 * both * (1 - both) / draws):
+    strange = usual < RARE or (usual < COMMON and share > 1 - (1 - usual) ** DENSE)
+    if strange and share - usual > SURE * math.sqrt(2 * both * (1 - both) / draws):
         lines.append(
             f"copied = {share:.3f} where test points have {usual:.3f}: the model gives training points back "
             "as its draws"

@@ -12,6 +12,7 @@ from torch import Tensor
 from flows.core import Dataset, Part, Sampler, Spec
 from flows.evaluation.blocks import examples, place
 from flows.evaluation.ensembles import counterparts, draw, room
+from flows.evaluation.frame import frame
 from flows.evaluation.holes import filled, scored, there
 from flows.evaluation.metrics.ensemble import crps, ranks
 from flows.evaluation.plots.crps import crps_panels
@@ -45,11 +46,11 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     x = batch.x.double().cpu()
     context = None if batch.context is None else batch.context.double().cpu()
     members = draw(model, spec, context, len(x), MEMBERS, here)
-    seen, figures = counterparts(spec), {}
-    upright = partial(_upright, falls=_rows_fall(dataset, part))
+    seen, figures, around = counterparts(spec), {}, frame(dataset, part)
+    upright = partial(_upright, falls=around.falls)
     for channel, said in enumerate(seen):
         given = None if context is None or said is None else upright(context[:ROWS, said])
-        panels = field_panels(given, upright(x[:ROWS]), upright(members[:ROWS]), spec.names, channel)
+        panels = field_panels(given, upright(x[:ROWS]), upright(members[:ROWS]), around, channel)
         figures[_key(spec, channel)] = panels
     others = [k for k in range(len(spec.context_names)) if k not in seen]
     if context is not None and others:
@@ -59,7 +60,7 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     exact = None
     if dataset.truth is not None:
         exact = upright(crps(draw(dataset.truth, spec, context, len(x), MEMBERS, cpu), x).mean(0))
-    figures["crps"] = crps_panels(upright(crps(members, x).mean(0)), exact, spec.names)
+    figures["crps"] = crps_panels(upright(crps(members, x).mean(0)), exact, around)
     mask = there(spec)
     figures["spectra"] = spectrum_panels(filled(x, mask), filled(members, mask), spec.names)
     figures["ranks"] = rank_panels(ranks(scored(members, mask), scored(x, mask), cpu), MEMBERS)
@@ -77,16 +78,3 @@ def _key(spec: Spec, channel: int) -> str:
 def _upright(fields: Tensor, falls: bool) -> Tensor:
     """The larger row coordinate last, for images have their first row at the bottom."""
     return fields.flip(-2) if falls else fields
-
-
-def _rows_fall(dataset: Dataset, part: Part) -> bool:
-    """Whether the coordinate of the rows falls, as latitude often does."""
-    layout = dataset.layout(part)
-    if layout is None:
-        return False
-    rows = layout[dataset.spec.names[0]].dims[-2]
-    for coordinate in layout.coords.values():
-        if coordinate.dims[-1:] == (rows,) and coordinate.dtype.kind in "fiu":
-            first, *_, last = coordinate.values.reshape(-1, layout.sizes[rows])[0]  # of the first case
-            return bool(first > last)
-    return False

@@ -19,6 +19,8 @@ from flows.evaluation.metrics import bootstrap, gaussian_distance, sample_chi2, 
 from flows.lattice import dequantise, log_cell, quantise
 from flows.training.thinned import evenly
 
+POINTS = 100_000  # most of a part that are used
+PAIRS = 4096  # most on each side of what costs a square of them
 SEARCHED = 100_000  # most training points among which the nearest is looked for
 DRAWN = 2**21  # numbers of all fields drawn to compare densities: the ratio's tail wants many
 ORDERS, ORDERED = 24, 1000  # most orders of many features, and most points that they are tried on
@@ -35,8 +37,8 @@ def measure(
     model: Sampler,
     dataset: Dataset,
     seed: int = 0,
-    points: int = 100_000,
-    pairs: int = 4096,
+    points: int = POINTS,
+    pairs: int = PAIRS,
     n_members: int = MEMBERS,
 ) -> Measured:
     """Judge a model on the test part: likelihood, distance to the truth, draws, memory, latent.

@@ -50,9 +50,9 @@ CAPTIONS = {
     "ones level.",
     "density": "One colour scale, linear above and logarithmic below, where bridges between modes show.",
     "samples": "Held-out points beside as many generated ones, in the data's units.",
-    "fields": "A held-out case a row: what is given of the field, the field that came true, mean and spread "
-    "of sixteen draws, and four of them. Each draw should be as rough as the truth, and differ where the "
-    "spread is wide.",
+    "fields": "A held-out case a row: what the context says of the field, the field that came true, mean and "
+    "spread of sixteen samples, and four of them. Each sample should be as rough as the truth, and differ "
+    "where the spread is wide.",
     "context": "In the same cases, what is given beside the fields themselves: each channel on a scale of "
     "its own.",
     "crps": "Mean score of sixteen draws in each cell, over held-out cases, in the data's units: lower is "

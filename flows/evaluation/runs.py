@@ -11,8 +11,8 @@ from typing import final
 from flows.config import build
 from flows.core import Dataset, Density
 from flows.errors import UserError
+from flows.training.config_diff import FILE_KEYS
 from flows.training.fingerprint import fingerprint
-from flows.training.folder import FILES
 from flows.training.saved import Saved
 from flows.wording import choose
 
@@ -40,7 +40,7 @@ class Opened:
         self.saved = saved
         self._dataset = {**saved.config["dataset"], **(moved or {})}
         for key in moved or ():
-            files = [name for name in FILES if saved.config["dataset"].get(name) is not None]
+            files = [name for name in FILE_KEYS if saved.config["dataset"].get(name) is not None]
             if key not in files:
                 raise UserError(f"data.{key}: no file of this run's dataset; {choose(key, files, 'files')}")
         self.density = density

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
-from flows.errors import UserError
 from flows.nets import MADE
-from flows.transforms import Affine, Autoregressive, normaliser, to_reals
+from flows.transforms import (
+    Affine,
+    Autoregressive,
+    autoregressive_sizes,
+    normaliser,
+    reversing_order,
+    to_reals,
+)
 from flows.types import Fraction, PositiveFloat, PositiveInt
 
 
@@ -41,13 +45,10 @@ def affine_autoregressive(
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    features, context = spec.vectors("model=affine_autoregressive")
-    if width < features:
-        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
+    features, context = autoregressive_sizes(spec, "model=affine_autoregressive", width)
     transforms = []
     for layer in range(layers):
-        order = torch.arange(features) if layer % 2 == 0 else torch.arange(features).flip(0)
-        rank = order  # both orders are their own inverse
-        net = MADE(rank, Affine.params, context, width, depth, dropout=dropout)
+        order = reversing_order(features, layer)
+        net = MADE(order, Affine.params, context, width, depth, dropout=dropout)
         transforms.append(Autoregressive(order, net, Affine(bound)))
     return Flow(Compose([*to_reals(spec), *transforms]), StandardNormal(spec.shape), normaliser(spec))

@@ -79,7 +79,7 @@ def conditional_flow(
             steps = [_prior(squeeze, net, width, depth, bound) for _ in range(layers)]
         else:
             steps = [*_couplings(squeeze, layers, net, width, depth, bound)]
-            steps.append(_prior(squeeze, net, width, 0, bound))  # of features that a deep net made
+            steps.append(_prior(squeeze, net, width, 0, bound))  # of features that a deep net has made
         encode = Reduce(inputs if squeeze is squeezes[0] else width, width, depth, padding)
         transform = Guided(encode, Level(squeeze, Compose(steps), transform))
     assert transform is not None
@@ -113,7 +113,7 @@ def _squeezes(channels: int, size: tuple[int, int], levels: int, there: Tensor |
     """One for each level, as long as there are two rows and columns to halve."""
     squeezes = [Squeeze(channels, size, there)]
     while len(squeezes) < levels and min(squeezes[-1].size) > 1:
-        last = squeezes[-1]  # whose first channels go on, and lack the cells that they lack here
+        last = squeezes[-1]  # its first channels go on, and lack the same cells there
         squeezes.append(Squeeze(channels, last.size, last.present()[:channels]))
     return squeezes
 
@@ -126,7 +126,7 @@ def _couplings(
     corner = torch.arange(4).repeat_interleave(squeeze.channels)
     for layer in range(layers):
         yield Mixing(haar(squeeze.channels) if layer == 0 else torch.eye(2 * half), there.all(0))
-        # the first corner with each other by turns: where cells are absent, no mixing does that
+        # the first corner is paired with each other in turn: where cells are absent, no mixing does that
         first = (corner == 0) | (corner == 1 + layer // 2 % 3)
         kept = first if layer % 2 == 0 else ~first
         couple = net(half, Affine.params * half, context=width, depth=depth)

@@ -143,7 +143,7 @@ class MaskedTransformer(AnySubset):
 
 @final
 class _Embedding(nn.Module):
-    """What a value looks like: its waves, through a layer of the feature's own."""
+    """Embeds a value: its waves, through a linear layer of the feature's own."""
 
     offset: Tensor
     size: Tensor

@@ -6,10 +6,16 @@ import torch
 
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
-from flows.errors import UserError
 from flows.heads import Head
 from flows.nets import MADE
-from flows.transforms import Autoregressive, Cumulative, Rescale, bounded, normaliser
+from flows.transforms import (
+    Autoregressive,
+    Cumulative,
+    Rescale,
+    autoregressive_sizes,
+    bounded,
+    normaliser,
+)
 from flows.types import Fraction, Narrow, Octaves, PositiveInt
 
 
@@ -45,9 +51,7 @@ def mixture_autoregressive(
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    features, context = spec.vectors("model=mixture_autoregressive")
-    if width < features:
-        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
+    features, context = autoregressive_sizes(spec, "model=mixture_autoregressive", width)
     turn = torch.arange(features) if order is None else spec.places(order, "model.order")
     cumulative = Cumulative(Head(bounded(spec), components, narrowest))
     net = MADE(turn.argsort(), cumulative.params, context, width, depth, octaves, dropout)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-
 from flows.bases import StandardNormal
 from flows.core import Compose, Flow, Spec
-from flows.errors import UserError
 from flows.nets import MADE
-from flows.transforms import Autoregressive, Probit, Rescale, Spline, bounded, normaliser
+from flows.transforms import (
+    Autoregressive,
+    Probit,
+    Rescale,
+    Spline,
+    autoregressive_sizes,
+    bounded,
+    normaliser,
+    reversing_order,
+)
 from flows.types import Bins, Fraction, Octaves, PositiveFloat, PositiveInt
 
 
@@ -45,16 +51,13 @@ def spline_autoregressive(
     >>> flow.log_prob(flow.sample(7)).shape
     torch.Size([7])
     """
-    features, context = spec.vectors("model=spline_autoregressive")
-    if width < features:
-        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
+    features, context = autoregressive_sizes(spec, "model=spline_autoregressive", width)
     closed = bounded(spec)
     transforms = []
     for layer in range(layers):
-        order = torch.arange(features) if layer % 2 == 0 else torch.arange(features).flip(0)
+        order = reversing_order(features, layer)
         spline = Spline(closed, bins, reach)
-        rank = order  # both orders are their own inverse
-        net = MADE(rank, spline.params, context, width, depth, octaves, dropout)
+        net = MADE(order, spline.params, context, width, depth, octaves, dropout)
         transforms.append(Autoregressive(order, net, spline))
     return Flow(
         Compose([Rescale(spec), *transforms, Probit(closed)]),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class Columns(nn.Linear):
     """`nn.Linear`, but each output lies over all examples in a row of memory.
 
-    The numbers are the same. Splines, which go through their parameters one by one, needn't turn them first.
+    The numbers are the same. Splines, which go through their parameters one by one, needn't transpose.
 
     Shapes: input (..., in_features); result (..., out_features).
 

@@ -1,4 +1,4 @@
-"""A net that says nothing in some places."""
+"""A net whose outputs are zero in some places."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class WGANGP(Objective):
         self, flow: Flow, critic: Judge, batch: Batch, noise: Noise
     ) -> tuple[Tensor, dict[str, Tensor]]:
         fake, _ = flow.rsample(noise["z"], batch.context)
-        held = {name: p.detach() for name, p in critic.named_parameters()}  # no gradient of its own now
+        held = {name: p.detach() for name, p in critic.named_parameters()}  # it needs no gradient now
         adversarial = -functional_call(critic, held, (fake, batch.context)).mean()
         nll = -flow.log_prob(batch.x, batch.context).mean()
         per_dim = nll / critic.units.cells.sum()

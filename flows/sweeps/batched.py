@@ -51,15 +51,15 @@ def train_all(
             shape = _shape(config, session.trainer.objective), session.dataset.spec, _batch(session)
             groups.setdefault(shape, {})[job] = session
     for group in groups.values():
-        while group:  # taken out, so that what has ended doesn't fill the memory
+        while group:  # removed, so that runs that have ended don't fill the memory
             errors |= _train({job: group.pop(job) for job in [*group][:size]}, conclude)
     return [errors.get(job) for job in range(len(configs))]
 
 
 def _shape(config: Mapping[str, Any], objective: Objective) -> str:
-    """What runs have in common whose steps are one: all that a gradient's structure depends on.
+    """What is equal for runs that can train together: all that a gradient's structure depends on.
 
-    It depends on no number that the objective keeps as a float: `Together` has one for each run.
+    Numbers that the objective keeps as floats aren't part of it: `Together` has one for each run.
     """
     kept = {name: value for name, value in vars(objective).items() if isinstance(value, float)}
     given = config["trainer"]["objective"].items()
@@ -76,7 +76,7 @@ def _batch(session: Session) -> int:
 def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None]) -> Errors:
     """Open, train together, conclude; one that fails leaves the others alone."""
     members = {job: Member(session) for job, session in sessions.items()}
-    next(iter(sessions.values())).runtime.enter()  # equal for all, and others were prepared since
+    next(iter(sessions.values())).runtime.enter()  # equal for all; other groups were prepared since
     with ExitStack() as folders:
         for member in members.values():
             folders.enter_context(member.held())
@@ -106,7 +106,7 @@ def fit(members: Sequence[Member]) -> None:
     if not active:
         return
     active[0].run.resume_dropout()  # one that has ended may have been opened since
-    # only if asked to: it takes a minute for each size, of which batched splines gain a quarter
+    # only if asked to: it takes a minute for each size, and even splines gain no more than a quarter
     compiled = any(member.session.runtime.compile is True for member in active)
     with told_when_stopped(active[0].run), ExitStack() as trainings:
         for member in active:
@@ -119,15 +119,15 @@ def fit(members: Sequence[Member]) -> None:
             raise
         except BrokenPipeError:
             raise
-        except Exception as error:  # of the batch, and so of all that go on
+        except Exception as error:  # the batch's, and so that of every run that goes on
             for member in active:
                 if member.goes_on:
                     member.leave(error)
 
 
 def take_steps(members: Sequence[Member], compiled: bool, bar: Bar) -> None:
-    """Steps of all, then of those that go on, until none does."""
-    going = look_up(dict(enumerate(members)))  # at those that were stopped between a step and this
+    """Take steps with all, then with those that go on, until none does."""
+    going = look_up(dict(enumerate(members)))  # at those that were stopped between a step and its look
     while going:
         going = dict(enumerate(going.values()))
         captured = members[0].session.runtime.captures  # equal for all
@@ -145,7 +145,7 @@ def _furthest(members: Iterable[Member]) -> int:
 
 
 def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member]:
-    """One step of the members that go on, by their rows; those that still do."""
+    """Take one step with members, by their rows; return those that still go on."""
     for _ in range(len(together.runs[0].objective.cycle)):
         for member in going.values():
             member.session.trainer.pace(member.run)
@@ -155,7 +155,7 @@ def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member
 
 
 def look_up(members: Mapping[int, Member]) -> Mapping[int, Member]:
-    """The look at each that has taken a step since the last, and what is to be saved; those that go on."""
+    """Look at each that has taken a step since its last look, and save; return those that go on."""
     looked = [member for member in members.values() if member.goes_on and member.run.seen < member.run.step]
     for member in looked:
         member.look_up()

@@ -19,7 +19,7 @@ _OURS = {OVERRIDES, ERROR, ".lock", "config.yaml", "run.json"}
 
 
 class Failure(NamedTuple):
-    """What a job gives back instead of nothing.
+    """What a job that fails gives back, instead of None.
 
     Args:
         reason: One line.
@@ -52,10 +52,10 @@ def fail(folder: Path, reason: str, bug: BaseException | None = None) -> Failure
     Args:
         folder: The job's own.
         reason: One line.
-        bug: What was raised, if nobody was meant to read it.
+        bug: What was raised, if it isn't a message for the user.
     """
     detail = "" if bug is None else "\n" + "".join(traceback.format_exception(bug))
-    with suppress(OSError, Busy):  # the first of the disk, it may be, that made the job fail
+    with suppress(OSError, Busy):  # OSError: perhaps the same full disk that made the job fail
         if _ours(folder):
             with Folder(folder).held():
                 write_whole(folder / ERROR, f"{reason}\n{detail}")

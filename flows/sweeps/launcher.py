@@ -37,6 +37,6 @@ class Batched(CheckedLauncher):
         return [
             JobReturn(overrides=list(overrides), _return_value=value, status=JobStatus.COMPLETED)
             for overrides, value in zip(
-                job_overrides, self.task.together(jobs, self.options.get("size", 64)), strict=True
+                job_overrides, self.task.run_all(jobs, self.options.get("size", 64)), strict=True
             )
         ]

@@ -22,7 +22,7 @@ class Member:
     """
 
     error: Exception | None = None
-    """Why it failed, and first of all that went wrong."""
+    """Why it failed: the first thing that went wrong."""
     due = _NOTHING
     """What its look has found to be saved, until it is."""
     diverged = False
@@ -49,7 +49,7 @@ class Member:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """An error that is raised meanwhile ends this member, and nothing else.
+        """While the context is open, an error ends this member, and nothing else.
 
         Raises: BrokenPipeError if nobody reads what the program prints, which ends all.
         """
@@ -62,19 +62,19 @@ class Member:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Meanwhile its folder is held, unless that failed."""
+        """While the context is open, its folder is held, unless that failed."""
         folder = ExitStack()
         with self.alone():
             folder.enter_context(self.session.held())
         try:
             yield
-        finally:  # what is raised meanwhile is all members'
+        finally:  # an error inside the context concerns all members
             with self.alone():
                 folder.close()
 
     @contextmanager
     def training(self, compiled: bool, members: int) -> Iterator[None]:
-        """Meanwhile, or until it leaves, it trains among so many.
+        """While the context is open, or until it leaves, it trains with others.
 
         Args:
             compiled: Whether its steps are.
@@ -115,4 +115,7 @@ class Member:
             error: What ended it, if it wasn't its own.
         """
         self.error = error = self.error or error
-        self._training.__exit__(error and type(error), error, error and error.__traceback__)
+        if error is None:
+            self._training.close()
+        else:
+            self._training.__exit__(type(error), error, error.__traceback__)

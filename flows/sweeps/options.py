@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
 
-Word = Annotated[str, Field(pattern=r"^[\w.,:@&|*/+-]+$")]  # it will stand in a script
+Word = Annotated[str, Field(pattern=r"^[\w.,:@&|*/+-]+$")]  # safe in the script that it will stand in
 
 
 class BatchedOptions(TypedDict, total=False):

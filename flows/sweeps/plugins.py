@@ -1,4 +1,4 @@
-"""What of ours Hydra may build for a sweep."""
+"""Our sweeper and launchers, which Hydra may build for a sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWN: dict[str, Any] = {
 
 @contextmanager
 def known() -> Iterator[None]:
-    """Meanwhile Hydra knows our launchers, and sweeps by our sweeper."""
+    """While the context is open, Hydra knows our launchers, and sweeps by our sweeper."""
     plugins = Plugins.instance()
     before = plugins.class_name_to_class
     plugins.class_name_to_class = {**before, **OWN}

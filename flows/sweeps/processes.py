@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 _DIED = "its process died, perhaps for want of memory (hydra.launcher.n_jobs=1 needs least)"
 _TOLD = "its process was told to stop; the same command carries on"
 _CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_LOOK, _STOP = 0.2, 20.0  # seconds between looks whether to stop, and until jobs that are told to have saved
+_LOOK, _STOP = 0.2, 20.0  # seconds between looks whether to stop; seconds that jobs have to save and end
 
 
 @final
 class Processes(OutsideLauncher):
-    """Each job in a process that does one after another, so that torch is imported once in each.
+    """Jobs in worker processes, each of which does one after another, so that it imports torch only once.
 
-    One that dies fails its job alone, and another takes its place. Each may use as many threads as it has
-    cores to itself.
+    A process that dies fails its job alone, and another takes its place. Each may use as many threads as it
+    has cores to itself.
 
     Args:
         n_jobs: How many at once; by default one for each core, or for each `runtime.threads` of them.
@@ -72,7 +72,7 @@ class _Team:
         self.environment = {name: os.environ.get(name, str(threads)) for name in _CAPS}
         self.environment["TQDM_DISABLE"] = "1"  # bars of several would overwrite each other
         self.workers = [self._worker() for _ in range(count)]
-        self.busy: dict[Future[Any], tuple[int, int]] = {}  # by what will be given back: job and worker
+        self.busy: dict[Future[Any], tuple[int, int]] = {}  # job and worker, by the result to come
 
     def do(self, jobs: Sequence[RemoteJob]) -> list[Failure | None]:
         """Give each worker the next job when it has done one."""
@@ -93,16 +93,19 @@ class _Team:
                     results[job] = jobs[job].lost(_DIED)
                     self.workers[worker] = self._worker()
                 except Stopped:
-                    stop_if_asked()  # the whole sweep, by the same signal
+                    stop_if_asked()  # ends the whole sweep, if the signal reached us too
                     results[job] = jobs[job].lost(_TOLD)
                 idle.append(worker)
         return [results[job] for job in range(len(jobs))]
 
     def interrupt(self) -> None:
-        """Let jobs save and end, as Ctrl-C does it; one that the terminal has told minds no second."""
+        """Ask the jobs to save and end, as Ctrl-C does.
+
+        A job that has already had the terminal's SIGINT ignores this second one.
+        """
         self._send(signal.SIGINT)
         wait(self.busy, timeout=_STOP)
-        self._send(signal.SIGKILL)  # to whoever didn't heed it
+        self._send(signal.SIGKILL)  # to those that haven't ended
 
     def _send(self, sign: signal.Signals) -> None:
         """Signal the processes whose jobs aren't done."""

@@ -12,11 +12,11 @@ from flows.errors import UserError
 from flows.files import read_bounded
 from flows.sweeps.job import ERROR, OVERRIDES
 from flows.training import table
-from flows.training.folder import flat
+from flows.training.config_diff import flatten
 from flows.training.written import content
 
-LARGEST = 1e100  # of a number that anyone measured; squares of larger ones overflow
-REASON = 2**20  # bytes, with its traceback
+LARGEST = 1e100  # number that is taken for measured; squares of much larger ones overflow
+REASON = 2**20  # most bytes of error.txt, with a traceback
 DONE = ("finished", "stopped early")
 _UNFINISHED = ("running", "interrupted", "not started")
 _MARKS = {OVERRIDES, ERROR, "config.yaml", "run.json"}
@@ -67,17 +67,17 @@ def records(sweep: Path) -> list[Record]:
 def _names(sweep: Path) -> Iterator[str]:
     for folder, inner, files in os.walk(sweep):
         if Path(folder) != sweep and _MARKS & {*files}:
-            inner.clear()  # what a run holds is its own
+            inner.clear()  # not into a run's own folders
             yield os.path.relpath(folder, sweep)
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """So that 10 comes after 9."""
+    """A key to sort by, so that 10 comes after 9."""
     return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in Path(name).parts]
 
 
 def record(folder: Path, name: str) -> Record:
-    """What a folder tells, where files may be missing, cut short, or anyone's."""
+    """Read a folder whose files may be missing, cut short, or anyone's."""
     facts = _mapping(folder / "run.json")
     status = facts.get("status")
     error = _error(folder / ERROR)
@@ -129,7 +129,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def _flat(path: Path) -> dict[str, Any]:
-    return dict(flat(_named(_mapping(path))))
+    return flatten(_named(_mapping(path)))
 
 
 def _named(node: Any) -> Any:

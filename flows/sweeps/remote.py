@@ -16,6 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from flows.signals import heeded
 from flows.sweeps.job import Failure, announced, fail
+from flows.wording import one_line
 
 
 class RemoteJob(NamedTuple):
@@ -28,7 +29,7 @@ class RemoteJob(NamedTuple):
         context: Hydra's, with the loader.
         task: What to do with the job's configuration.
         argv: The command, which a run notes.
-        base: The version of Hydra whose ways are kept to.
+        base: The `version_base` of Hydra, whose behaviour is kept to.
     """
 
     number: int
@@ -40,14 +41,14 @@ class RemoteJob(NamedTuple):
     base: str
 
     def compose(self) -> DictConfig:
-        """Its configuration."""
+        """The job's configuration."""
         config = self.context.config_loader.load_sweep_config(self.config, list(self.overrides))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = self.number
         return config
 
     def lost(self, reason: str) -> Failure:
-        """Say so in its folder where its process no longer can."""
+        """Tell why the job failed, here and in its folder, since its process no longer can."""
         sweep = self.compose().hydra.sweep
         print(
             f"{Path(sys.argv[0]).name}: error: {announced(self.number, self.overrides)}: {reason}",
@@ -73,7 +74,7 @@ def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
         BrokenPipeError if nobody reads what it prints.
         Stopped if it was asked to.
     """
-    from flows.sweeps.plugins import known  # which names the launchers, which call this
+    from flows.sweeps.plugins import known  # it imports the launchers, which import this
 
     sys.argv = [*job.argv]
     version.setbase(job.base)
@@ -91,7 +92,7 @@ def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
             raise done._return_value
     except BrokenPipeError:
         raise
-    except Exception as error:  # before the task, which gives its own back
+    except Exception as error:  # from before the task, which gives back its own
         traceback.print_exception(error)
-        return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Failure(f"{type(error).__name__}: {one_line(error)}")
     return done.return_value

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from flows.evaluation.meaning import PARTS
 from flows.sweeps.record import Record
-from flows.training.folder import free
+from flows.training.config_diff import is_free
 from flows.wording import show
 
 SEEDS = ("seed", "dataset.seed")
@@ -52,7 +52,7 @@ class Setting(NamedTuple):
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Mean and standard error, None of nothing; no number where one of them isn't finite.
+    """Mean and standard error; None of no values, NaN where one of them isn't finite.
 
     >>> spread([1.0, 3.0])
     Spread(mean=2.0, error=1.0)
@@ -69,20 +69,21 @@ def spread(values: Iterable[float]) -> Spread | None:
 def differences(runs: Sequence[Record]) -> list[dict[str, str]]:
     """For each run, the keys in which any two differ, seeds among them, and its values as text.
 
-    As the runs were told; by their whole configurations if one left no note of that. Where what is built
-    differs, its name stands for its group, and arguments count only if they differ under one name.
+    Uses the overrides that each run was given, or whole configurations if any run left no record of them. In
+    these, if runs built different things (say, two models), the thing's name replaces its arguments; an
+    argument is listed only if it varies among runs that built the same thing.
     """
     told = [run.told for run in runs]
     given = [_shown(each) for each in told if each is not None]
     if len(given) < len(runs):
         given = _by_configuration(runs)
-    keys = dict.fromkeys(key for each in given for key in each if not free(key))
+    keys = dict.fromkeys(key for each in given for key in each if not is_free(key))
     vary = [key for key in keys if len({each.get(key) for each in given}) > 1]
     return [{key: each.get(key, "") for key in vary} for each in given]
 
 
 def settings(runs: Sequence[Record], score: str | None) -> list[Setting]:
-    """Runs by all in which they differ but seeds, the best mean first and those without one last."""
+    """Group runs by all in which they differ but seeds; the best mean first, those without one last."""
     groups: dict[tuple[tuple[str, str], ...], list[Record]] = {}
     for run, values in zip(runs, differences(runs), strict=True):
         groups.setdefault(tuple((k, v) for k, v in values.items() if k not in SEEDS), []).append(run)

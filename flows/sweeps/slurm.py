@@ -66,9 +66,9 @@ class Slurm(OutsideLauncher):
         executor = submitit.AutoExecutor(folder / "%j", cluster="slurm", slurm_max_num_timeout=timeouts)
         executor.update_parameters(**_parameters(options))
         try:
-            with _importable(), redirect_stderr(StringIO()), executor.batch():  # which shows the refusal too
+            with _importable(), redirect_stderr(StringIO()), executor.batch():  # it shows refusals too
                 handed = [executor.submit(Obey(), job) for job in jobs]
-        except FailedJobError as error:  # of sbatch, with what it said
+        except FailedJobError as error:  # sbatch's refusal, with what it said
             raise UserError(f"hydra/launcher=slurm: {_refusal(str(error))}") from error
         try:
             queue = Queue()
@@ -83,14 +83,14 @@ class Slurm(OutsideLauncher):
 
 
 class Queue:
-    """The jobs that wait or run, as Slurm says now and then.
+    """Which jobs wait or run; Slurm is asked now and then.
 
-    Its accounts would tell more, but not every cluster keeps them.
+    Its accounting would tell more, but not every cluster keeps it.
     """
 
     def __init__(self) -> None:
         self._asked = time.monotonic()
-        self._before: set[str] | None = None  # the last answer but one: what a job returned may come late
+        self._before: set[str] | None = None  # the answer before that: a job's result may show up late
         self._now: set[str] | None = None
 
     def lost(self, name: str) -> bool:
@@ -104,12 +104,12 @@ class Queue:
 class Obey:
     """Do a job of the cluster; called there by submitit, and once more whenever Slurm queues the job again.
 
-    Slurm ends a job by SIGTERM; before it runs out of minutes, submitit has it told by SIGUSR2.
+    Slurm ends a job by SIGTERM. Before the minutes run out it sends SIGUSR2, as submitit asks it to.
     """
 
     def __call__(self, job: RemoteJob) -> Failure | None:
         """Raises: SystemExit once the run is saved, which submitit takes for a job without an end."""
-        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's way, which would cut through a step
+        queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's handler, which would interrupt a step
         try:
             return perform(job, signal.SIGUSR2)
         except Stopped as stop:
@@ -125,7 +125,7 @@ class Obey:
 
 
 def _parameters(options: dict[str, Any]) -> dict[str, Any]:
-    """Ours by submitit's names, without those that are left to the cluster."""
+    """Our options by submitit's names, without those that are left to the cluster."""
     names = {
         "minutes": "timeout_min",
         "cpus": "cpus_per_task",
@@ -148,7 +148,7 @@ def _refusal(said: str) -> str:
 
 @contextmanager
 def _importable() -> Iterator[None]:
-    """Meanwhile jobs take on an environment that finds this project, wherever they are handed in."""
+    """While the context is open, jobs are handed in with an environment that can import this project."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), before)))
     try:

@@ -25,8 +25,8 @@ class Summary(NamedTuple):
 
     Args:
         sweep: Its folder.
-        runs: All, in the order of their numbers; those that never started too, where it says that it asked
-            for them.
+        runs: All, in the order of their numbers; those that never started too, where the sweep's own file
+            lists them.
         told: For each run, what tells it from others: keys and values as text.
         settings: Best first.
         score: The validation score that most runs have, which ranks them.
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
     def of(cls, sweep: Path) -> Self:
         """Read a sweep's folder.
 
-        Raises: UserError if it is none.
+        Raises: UserError if it isn't a sweep's.
         """
         if not sweep.is_dir():
             raise UserError(f"sweep={sweep}: no such folder")

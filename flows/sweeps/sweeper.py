@@ -1,4 +1,4 @@
-"""Hydra's sweeper, and after its last job what became of them all."""
+"""Hydra's sweeper, which after the last job says what became of them all."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Sweep(Sweeper):
         return Path(str(self._basic.config.hydra.sweep.dir))
 
     def _summarise(self) -> None:
-        """Put the runs together, where the jobs were runs."""
+        """Write and print the summary, where the jobs were runs."""
         folder = self._folder
         if not any(folder.rglob("run.json")):
             return
-        from flows.sweeps.summary import Summary  # heavy, and no refusal waits for it
+        from flows.sweeps.summary import Summary  # heavy: refusals shouldn't wait for it
 
         try:
             summary = Summary.of(folder)

@@ -13,10 +13,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flows.core import Batch
 from flows.training.capture import side_by_side
+from flows.training.checkpoint import Tensors
 from flows.training.fusing import fused
-from flows.training.gradient import Gradient, State, gradient, state
+from flows.training.gradient import Gradient, LossInputs, gradient, loss_inputs
 from flows.training.guard import Checked
-from flows.training.player import Tensors
 from flows.training.run import Run
 
 
@@ -37,11 +37,11 @@ class Together:
     def __init__(self, runs: Sequence[Run], compiled: bool = False, captured: bool = False) -> None:
         self.runs = runs
         moves = captured and all(player.capturable for run in runs for player in run.players.values())
-        states = [state(run.players) for run in runs]
-        self.state = State(*map(_rows, zip(*states, strict=True)))._replace(scalars=_scalars(runs))
+        each_inputs = [loss_inputs(run.players) for run in runs]
+        self.inputs = LossInputs(*map(_rows, zip(*each_inputs, strict=True)))._replace(scalars=_scalars(runs))
         for row, run in enumerate(runs):
             for name, player in run.players.items():
-                player.move(self.state.weights[name][row], self.state.sound[name][row])
+                player.move(self.inputs.weights[name][row], self.inputs.sound[name][row])
         first = runs[0]
         self.gradient: dict[str, Gradient] = {}
         for name in {*first.objective.cycle}:
@@ -54,7 +54,7 @@ class Together:
     def backward(self, rows: Collection[int]) -> list[tuple[Checked, Tensors]]:
         """The gradients of the players of these runs whose turn it is, and what each one logs.
 
-        The others are computed all the same, so that shapes stay, on what the first of these has drawn.
+        All other runs are computed too, so that shapes stay, on what the first of these has drawn.
         If runs' optimizers can be captured, the moves along them are part of it (`Run.moves`), and the others
         rest from then on.
         """
@@ -67,8 +67,8 @@ class Together:
             for row in range(len(self.runs)):
                 if row not in drawn:
                     self.runs[row].players[player].rest()
-        with sdpa_kernel(SDPBackend.MATH):  # the fused ones would go member by member
-            slopes, logs = self.gradient[player](self.state, _stacked(batches), _rows(noises))
+        with sdpa_kernel(SDPBackend.MATH):  # fused kernels would go member by member
+            slopes, logs = self.gradient[player](self.inputs, _stacked(batches), _rows(noises))
         found = _split(slopes, logs)
         return [found[row] for row in rows]
 
@@ -78,7 +78,7 @@ class Together:
 
 
 def _split(slopes: Checked, logs: Tensors) -> list[tuple[Checked, Tensors]]:
-    """Each run's own."""
+    """Each run's own gradient and logs."""
     each = [Checked(*slope) for slope in zip(*(values.unbind() for values in slopes), strict=True)]
     split = {name: values.unbind() for name, values in logs.items()}
     return [(slope, {name: values[row] for name, values in split.items()}) for row, slope in enumerate(each)]

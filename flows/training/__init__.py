@@ -1,0 +1,1 @@
+"""Training: the loop, all that a run holds and saves, and its directory."""

@@ -23,7 +23,7 @@ class Bar:
     """
 
     def __init__(self, step: int, steps: int) -> None:
-        # which tqdm heeds itself only where nothing else is said; None is for terminals alone
+        # tqdm reads TQDM_DISABLE only if `disable` isn't given; None shows the bar on terminals alone
         disable = True if os.environ.get("TQDM_DISABLE") else None
         options: dict[str, Any] = {"bar_format": _BAR, "smoothing": 0, "dynamic_ncols": True}
         self._bar = tqdm(total=steps, initial=step, disable=disable, **options)

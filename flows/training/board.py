@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from flows.files import writing
-from flows.training.folder import flat, free
+from flows.training.config_diff import flatten, is_free
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +34,8 @@ class Board:
     def __init__(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
         self.folder, first = folder, step + 1
         text = f"```yaml\n{yaml.safe_dump(dict(config), sort_keys=False)}```"
-        # The session's records, in the run's own writer, for `add_hparams` would make a run of its own.
-        # Left out is the experiment's: it would fix the columns of a whole sweep by those of one run.
+        # The session's records go to the run's own writer: `add_hparams` would make another run of them.
+        # The experiment's is left out: it would fix a whole sweep's columns to those of one run.
         _, start, self._end = hparams(hyperparameters(config), {})
         with writing(folder):
             _put_before(folder, int(time.time()))
@@ -72,7 +72,7 @@ class Board:
 
 
 def _put_before(folder: Path, now: int) -> None:
-    """See that the event files of earlier lives bear names before that of one which begins now.
+    """Rename event files of earlier lives, if need be, so that they come before one that begins now.
 
     TensorBoard reads files in the order of their names, seconds first, then numbers as text; a file read
     after one that purges it would be purged no more. A clock set back, or two lives in a second, upset that.
@@ -87,8 +87,8 @@ def _put_before(folder: Path, now: int) -> None:
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, int | float | str]:
     """What tells one run from another, in columns that read well: a target is its last name alone."""
     columns: dict[str, int | float | str] = {}
-    for key, value in flat(config):
-        if value is None or key.endswith("_partial_") or free(key):
+    for key, value in flatten(config).items():
+        if value is None or key.endswith("_partial_") or is_free(key):
             continue
         if key.endswith("._target_"):
             columns[key.removesuffix("._target_")] = value.rpartition(".")[2]

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from flows.errors import UserError
 from flows.objectives.objective import Noise
-from flows.training.gradient import Found, Gradient, State
+from flows.training.checkpoint import Tensors
+from flows.training.gradient import Gradient, GradientAndLogs, LossInputs
 from flows.training.guard import Checked
-from flows.training.player import Tensors
+from flows.wording import one_line
 
 WARM = 3
 """Calls before the recorded one, in which libraries choose their kernels and take their memory."""
@@ -31,7 +32,7 @@ class Captured:
         function: Called as it is at first, then recorded. It mustn't look at a tensor's values.
         then: What is recorded with it, to be done with what it gives; None for nothing.
 
-    Each call's state must hold the very tensors of the first, whatever their values; batches and noise keep
+    Each call's inputs must hold the very tensors of the first, whatever their values; batches and noise keep
     their shapes. What a call returns is overwritten by the next.
 
     Raises: UserError at the call that records if it can't be.
@@ -43,47 +44,47 @@ class Captured:
         self.forget()
 
     def forget(self) -> None:
-        """Record anew, for tensors lie elsewhere now."""
+        """Record again at the next calls, because tensors have moved."""
         self._calls = 0
         self._graph = torch.cuda.CUDAGraph()
-        self._inputs: list[Tensor] = []
-        self._found: Found | None = None
+        self._copies: list[Tensor] = []  # of batch and noise, which the graph reads
+        self._found: GradientAndLogs | None = None
 
-    def __call__(self, state: State, batch: Tensors, noise: Noise) -> Found:
+    def __call__(self, inputs: LossInputs, batch: Tensors, noise: Noise) -> GradientAndLogs:
         self._calls += 1
         if self._calls <= WARM:
-            return self._call(state, batch, noise)
+            return self._call(inputs, batch, noise)
         if self._calls == WARM + 1:
-            self._record(state, batch, noise)
-        for ours, given in zip(self._inputs, (*batch.values(), *noise.values()), strict=True):
+            self._record(inputs, batch, noise)
+        for ours, given in zip(self._copies, (*batch.values(), *noise.values()), strict=True):
             ours.copy_(given)
         self._graph.replay()
-        return cast("Found", self._found)
+        return cast("GradientAndLogs", self._found)
 
-    def _call(self, state: State, batch: Tensors, noise: Noise) -> Found:
-        found = self.function(state, batch, noise)
+    def _call(self, inputs: LossInputs, batch: Tensors, noise: Noise) -> GradientAndLogs:
+        found = self.function(inputs, batch, noise)
         if self.then is not None:
             self.then(*found)
         return found
 
-    def _record(self, state: State, batch: Mapping[str, Tensor], noise: Noise) -> None:
+    def _record(self, inputs: LossInputs, batch: Mapping[str, Tensor], noise: Noise) -> None:
         batch, noise = ({name: value.clone() for name, value in given.items()} for given in (batch, noise))
-        self._inputs = [*batch.values(), *noise.values()]
-        gc.collect()  # graphs of what has ended, which know who knows them
+        self._copies = [*batch.values(), *noise.values()]
+        gc.collect()  # frees the graphs of ended runs, which reference cycles keep
         here = torch.cuda.current_stream()
         try:
             with torch.cuda.graph(self._graph):
-                self._found = self._call(state, batch, noise)
+                self._found = self._call(inputs, batch, noise)
         except RuntimeError as error:
-            torch.cuda.set_stream(here)  # torch leaves it at the one that was recorded
-            reason = " ".join(str(error.__context__ or error).split("\n")[0].split())
+            torch.cuda.set_stream(here)  # torch leaves the recording stream as the current one
+            reason = one_line(str(error.__context__ or error).split("\n")[0])
             raise UserError(
                 f"runtime.capture: this step can't be recorded ({reason}); use runtime.capture=false"
             ) from error
 
 
 def side_by_side(works: Sequence[Callable[[], None]]) -> None:
-    """Do works at the same time that don't depend on one another, each too small for a GPU."""
+    """Do independent pieces of work at the same time, each too small to fill a GPU."""
     here = torch.cuda.current_stream()
     sides = [torch.cuda.Stream() for _ in range(min(_SIDES, len(works)))]
     for side in sides:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from flows.errors import UserError
+from flows.wording import one_line
 
 ENOUGH = 30_000
 """Steps that repay the compiling of one: a fixed number, so that a command gives the same run everywhere."""
@@ -52,7 +53,7 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
 
             if not isinstance(error, TorchDynamoException):
                 raise
-            reason = " ".join(str(error).split("\n\n")[0].split())
+            reason = one_line(str(error).split("\n\n")[0])
             raise UserError(
                 f"runtime.compile: this step can't be compiled ({reason}); use runtime.compile=false"
             ) from error
@@ -61,9 +62,10 @@ def compile_step(function: Callable[..., Any], nets: Mapping[str, nn.Module]) ->
 
 
 def _apart(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same with a code object of its own.
+    """The same function with a code object of its own.
 
-    To that torch ties what it compiles, and with tensors' guards alone it would take one run's for another's.
+    torch caches compiled code by code object. With tensor guards alone, one run could be handed another's, so
+    each run gets a code object of its own.
     """
 
     def call(*given: Any) -> Any:

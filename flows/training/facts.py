@@ -56,7 +56,7 @@ def _own_version() -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(
-        # what watches files for git is a command, which an environment could name
+        # core.fsmonitor may name a command, which git would run
         ["git", "-c", "core.fsmonitor=false", "-C", str(_ROOT), *arguments],
         capture_output=True,
         text=True,

@@ -6,28 +6,24 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, final
 
 from flows.errors import Busy, UserError
 from flows.files import Unwritable, check_inside, unfinished, write_whole, writing
+from flows.training.config_diff import describe_difference, distinguishing_keys, flatten, is_free
 from flows.training.written import dumped, mapping
 from flows.wording import show
 
 _LOCK = ".lock"
-_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW  # to write to what lies elsewhere
-_NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}  # a sweep's, there before the run and where none came to be
+# O_NOFOLLOW: a symlinked lock must not make us write to a file outside the run
+_NO_LINK = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+# a sweep writes these before a run exists, and where none was ever started
+_NO_RUN = {_LOCK, "overrides.yaml", "error.txt"}
 _OURS = ("config.yaml", "run.json", "metrics.csv", "overrides.yaml", "error.txt")  # written under the lock
-FILES = ("path", "image", "mask", "xs", "ys")  # keys of datasets; that it is the same data, its hash says
-_FREE = (
-    *(f"dataset.{key}" for key in FILES),
-    *("run_dir", "logger.", "runtime.device", "runtime.compile", "runtime.capture", "trusted_packages"),
-    *("trainer.keep", "trainer.checkpoint_every"),
-)
-_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of what is relied on
+_KINDS = {"steps": int, "seconds": float | int, "data_hash": str, "resumed": list}  # of the facts relied on
 _BUDGET = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_seconds")
 
 
@@ -46,8 +42,8 @@ class Folder:
     def check(self, config: Mapping[str, Any], data_hash: str) -> bool:
         """See whether this configuration may run here: a new run, or the same one carried on.
 
-        A larger budget, another logger or device, moved data files and more checkpoints are allowed, and to
-        compile or capture.
+        Allowed are a larger budget, another logger or device, moved data files, more checkpoints, and
+        compiling or capturing.
 
         Returns: Whether the budget differs from the one the directory was claimed with.
         Raises: UserError if anything else differs, naming what tells them apart, or if something in there
@@ -64,19 +60,18 @@ class Folder:
             if alien:
                 raise UserError(f"{self.path}: not empty and not a run's directory; give a new run_dir")
             return False
-        saved = mapping(self.path / "config.yaml")
-        differences = _differences(saved, config)
-        refused = {name: pair for name, pair in differences.items() if name not in _BUDGET and not free(name)}
+        saved, given = flatten(mapping(self.path / "config.yaml")), flatten(config)
+        differing = distinguishing_keys([saved, given])
+        refused = [key for key in differing if key not in _BUDGET and not is_free(key)]
+        listed = [describe_difference(key, saved.get(key), given.get(key)) for key in refused]
         known = self.facts().get("data_hash", data_hash)
-        told = telling([dict(flat(saved)), dict(flat(config))])
-        listed = [_told(name, *refused[name]) for name in told if name in refused]
         if known != data_hash and "dataset._target_" not in refused:
             listed.append("its training data was another")
         if listed:
             raise UserError(
                 f"{self.path}: can't carry on, it holds another run: {'; '.join(listed)}; give a new run_dir"
             )
-        return any(name in _BUDGET for name in differences)
+        return any(key in _BUDGET for key in differing)
 
     def claim(self, config: Mapping[str, Any], facts: Mapping[str, Any], step: int, steps: int) -> None:
         """Take the directory for this configuration; where a run is carried on, note what has changed.
@@ -93,7 +88,7 @@ class Folder:
         if before and changed:
             now["resumed"] = [*before.get("resumed", []), {"step": step, **changed}]
         if before:
-            self.note(**now)  # before the configuration: until both are there, the budget is a changed one
+            self.note(**now)  # first: after a crash between the two, the budget still counts as changed
         kept = {key: value for key, value in config.items() if key not in ("run_dir", "trusted_packages")}
         write_whole(self.path / "config.yaml", dumped(kept))
         if not before:
@@ -101,7 +96,9 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes out, and remove what a dead one didn't write to its end; its lock is no lock.
+        """While the context is open, keep other processes out.
+
+        First removes files that a dead process left half written, whose lock doesn't count.
 
         Raises:
             Busy if another process holds the directory.
@@ -125,7 +122,7 @@ class Folder:
                     self.path.rmdir()
 
     def _take(self, lock: IO[str]) -> None:
-        """Be the one that an open lock names."""
+        """Take an open lock file, and write this process's number into it."""
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +130,7 @@ class Folder:
             raise Busy(f"{self.path}: process {lock.read().strip()} is training here") from None
         path = self.path / _LOCK
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(lock.fileno())):
-            # who held it has taken it away meanwhile, and a third may hold a new one
+            # its holder has removed it since we opened it, and a third process may hold a new one
             raise Busy(f"{self.path}: another process was training here until now; try again")
         with writing(path):
             lock.truncate(0)
@@ -173,67 +170,3 @@ def entries(folder: Path) -> set[str]:
     """Names of what lies in a run's directory, but for files that a process began to write and died."""
     halves = unfinished(folder, _OURS)
     return {path.name for path in folder.iterdir() if path not in halves} if folder.is_dir() else set()
-
-
-def free(name: str) -> bool:
-    """Whether a run stays the same run whatever the value of this dotted key."""
-    return name.startswith(_FREE)
-
-
-def telling(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Dotted keys that tell flat configurations apart: of things that are other things, `_target_` alone.
-
-    >>> telling([{"seed": 0, "m._target_": "a", "m.b": 1}, {"seed": 1, "m._target_": "c", "m.d": 2}])
-    ['seed', 'm._target_']
-    """
-    keys = dict.fromkeys(key for config in configs for key in config)
-    return [key for key in keys if any(map(partial(_differ, key), _alike(key, configs)))]
-
-
-def _alike(key: str, configs: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
-    """Configurations in which this key is one of the same thing, each such group."""
-    parts = key.split(".")
-    above = [".".join([*parts[:depth], "_target_"]) for depth in range(1, len(parts))]
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for config in configs:
-        groups.setdefault(tuple(config.get(name) for name in above if name != key), []).append(config)
-    return groups.values()
-
-
-def _differ(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
-    return any(config.get(key) != configs[0].get(key) for config in configs)
-
-
-def short(key: str, value: Any) -> tuple[str, Any]:
-    """A dotted key and its value as people say it: a target is the thing itself, by its last name.
-
-    >>> short("model._target_", "flows.models.realnvp.realnvp"), short("seed", 3)
-    (('model', 'realnvp'), ('seed', 3))
-    """
-    if key.endswith("._target_"):
-        return key.removesuffix("._target_"), str(value).rpartition(".")[2]
-    return key, value
-
-
-def _told(key: str, there: Any, here: Any) -> str:
-    """How two configurations differ in a key."""
-    (name, before), (_, now) = short(key, there), short(key, here)
-    if before == now:  # of two packages
-        before, now = there, here
-    return f"{name} is {before} there and {now} here"
-
-
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ."""
-    left, right = dict(flat(a)), dict(flat(b))
-    names = dict.fromkeys([*left, *right])
-    return {name: (left.get(name), right.get(name)) for name in names if left.get(name) != right.get(name)}
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """(dotted key, value) pairs of a nested configuration."""
-    pairs: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        nested = isinstance(value, Mapping)
-        pairs += flat(value, f"{prefix}{key}.") if nested else [(f"{prefix}{key}", value)]
-    return pairs

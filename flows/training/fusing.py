@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from flows.training.capture import Captured
+from flows.training.checkpoint import Tensors
 from flows.training.compiling import compile_step
 from flows.training.gradient import Gradient
 from flows.training.guard import Checked
-from flows.training.player import Tensors
 
 
 def fused(

@@ -12,19 +12,20 @@ from torch.func import functional_call, grad
 from flows.core import Batch
 from flows.objectives import Objective
 from flows.objectives.objective import Noise
+from flows.training.checkpoint import Tensors
 from flows.training.guard import Checked, checked
-from flows.training.player import Player, Tensors, trained
+from flows.training.player import Player, trained
 
 
-class State(NamedTuple):
+class LossInputs(NamedTuple):
     """All tensors that a loss depends on, but for the batch and the noise.
 
     Args:
         weights: Each player's flat vector, by its name.
-        fixed: What nets hold besides, such as the data's units, by `player.name`.
+        fixed: The nets' other tensors, such as the data's units, by `player.name`.
         sound: Whether each player's steps have all been good.
         longest: The norm that each player's gradient is clipped to.
-        scalars: Numbers of the objective's, by the attribute's name, that aren't the same for all members.
+        scalars: The objective's numbers that differ between members, by attribute.
     """
 
     weights: Tensors
@@ -34,48 +35,48 @@ class State(NamedTuple):
     scalars: Tensors
 
 
-Found = tuple[Checked, Tensors]
-Gradient = Callable[[State, Tensors, Noise], Found]
+GradientAndLogs = tuple[Checked, Tensors]
+Gradient = Callable[[LossInputs, Tensors, Noise], GradientAndLogs]
 
 
 def gradient(objective: Objective, player: str, nets: Mapping[str, nn.Module]) -> Gradient:
     """The function that gives one player's gradient, and what it logs.
 
-    It takes the state, a batch as a dictionary (absent fields are left out) and the noise.
+    It takes the loss's inputs, a batch as a dictionary (absent fields are left out) and the noise.
 
     Args:
         objective: Whose loss.
         player: Whose weights.
-        nets: Of all players; only their structure counts, all their tensors come with the state.
+        nets: Of all players; only their structure counts, all their tensors come with the inputs.
     """
     loss = _Loss(objective, player, nets)
     shapes = {name: {key: p.shape for key, p in trained(net).items()} for name, net in nets.items()}
 
     def loss_of(
-        own: Tensor, state: State, batch: Tensors, noise: Noise
+        own: Tensor, inputs: LossInputs, batch: Tensors, noise: Noise
     ) -> tuple[Tensor, tuple[Tensor, Tensors]]:
-        tensors = {f"nets.{name}": value for name, value in state.fixed.items()}
-        for name, flat in (state.weights | {player: own}).items():
+        tensors = {f"nets.{name}": value for name, value in inputs.fixed.items()}
+        for name, flat in (inputs.weights | {player: own}).items():
             pieces = flat.split([shape.numel() for shape in shapes[name].values()])
             for (key, shape), piece in zip(shapes[name].items(), pieces, strict=True):
                 tensors[f"nets.{name}.{key}"] = piece.view(shape)
-        value, logs = functional_call(loss, tensors, (batch, noise, state.scalars))
+        value, logs = functional_call(loss, tensors, (batch, noise, inputs.scalars))
         return value, (value, logs)
 
-    def of_state(state: State, batch: Tensors, noise: Noise) -> Found:
-        slope, (loss, logs) = grad(loss_of, has_aux=True)(state.weights[player], state, batch, noise)
-        return checked(slope, loss, state.sound[player], state.longest[player]), logs
+    def gradient_of(inputs: LossInputs, batch: Tensors, noise: Noise) -> GradientAndLogs:
+        slope, (loss, logs) = grad(loss_of, has_aux=True)(inputs.weights[player], inputs, batch, noise)
+        return checked(slope, loss, inputs.sound[player], inputs.longest[player]), logs
 
-    return of_state
+    return gradient_of
 
 
-def state(players: Mapping[str, Player]) -> State:
-    """Views of all that players hold now."""
+def loss_inputs(players: Mapping[str, Player]) -> LossInputs:
+    """Views of the tensors that players hold now."""
     fixed = {}
     for name, player in players.items():
         own = player.net.state_dict()
         fixed |= {f"{name}.{key}": own[key] for key in own.keys() - trained(player.net).keys()}
-    return State(
+    return LossInputs(
         {name: player.weights.detach() for name, player in players.items()},
         fixed,
         {name: player.sound for name, player in players.items()},

@@ -13,10 +13,10 @@ from flows.core import Batch, Spec
 
 @final
 class Jitter:
-    """Gaussian noise in proportion to each feature's standard deviation, turned back at a support's ends.
+    """Gaussian noise in proportion to each feature's standard deviation, reflected at a support's ends.
 
-    A density trained on it comes to that of the data blurred as much, and so gains nothing by spiking at
-    single examples.
+    A density trained on it approaches that of data blurred as much, and so gains nothing by spiking at single
+    examples.
 
     Args:
         scale: Standard deviation of the noise, in those of the features.
@@ -45,4 +45,4 @@ class Jitter:
             return moved
         moved = torch.where(moved < self.low, 2 * self.low - moved, moved)
         moved = torch.where(moved > self.high, 2 * self.high - moved, moved)
-        return moved.clamp(self.low, self.high)  # for what has been thrown beyond both
+        return moved.clamp(self.low, self.high)  # of what is reflected beyond the other end

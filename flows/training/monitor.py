@@ -99,7 +99,7 @@ class Monitor:
         return step % self.logger.log_every == 0
 
     def pulse(self, step: int) -> None:
-        """Called after each step: show that it goes on."""
+        """Called after each step: move the bar."""
         if self._bar is not None:
             self._bar.move(step)
 
@@ -123,7 +123,7 @@ class Monitor:
             self._bar.say(step, _summary(self._latest))
 
     def draw(self, step: int, model: nn.Module) -> None:
-        """Draw the model; time spent so doesn't count as steps'."""
+        """Draw the model; the time that takes doesn't count into steps per second."""
         begin = time.perf_counter()
         if self._draw is not None and self._board is not None:
             self._board.figures(step, self._draw(model))

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 
 from flows.errors import UserError
 from flows.optimizing import optimizer_of, stepper
+from flows.training.checkpoint import Tensors
+from flows.training.fitting import alike, within_range
 from flows.training.guard import Checked, checked
-
-Tensors = dict[str, Tensor]
 
 
 @final
@@ -48,6 +48,7 @@ class Player:
         self.ema = ema
         self.weights, self.gradient = _flatten(net)
         self.average = self.weights.detach().clone()
+        self._build = optimizer
         self.optimizer = optimizer_of(self.weights, optimizer)
         self._step = stepper(self.optimizer)
         self.rates = [group["lr"] if lr is None else lr for group in self.optimizer.param_groups]
@@ -80,9 +81,9 @@ class Player:
             self.share = _set(self.share, 1 - decay)
 
     def rest(self) -> None:
-        """From now on, steps that are taken with others' leave weights, average and `good` as they are.
+        """Freeze this player: later steps of the batch leave its weights, average and `good` unchanged.
 
-        It is for who has ended and is saved: the optimizer's slots aren't what they were.
+        Only for a run that has ended and been saved, because its optimizer state is not preserved.
         """
         self.sound.fill_(False)
         self.share = _set(self.share, 0.0)
@@ -112,7 +113,7 @@ class Player:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Meanwhile the net bears its average weights, if it keeps any, and dropout is off."""
+        """While the context is open, the net has its average weights, if it keeps any, and dropout is off."""
         weights = self.weights.detach()
         live = weights.clone()
         if self.ema is not None:
@@ -129,15 +130,16 @@ class Player:
         tensors = {f"weights.{name}": value.clone() for name, value in self.net.state_dict().items()}
         with self.averaged():
             tensors |= {f"average.{name}": value.clone() for name, value in self.net.state_dict().items()}
-        slots = self.optimizer.state.get(self.weights, {})
-        tensors |= {f"optimizer.{name}": torch.as_tensor(value).clone() for name, value in slots.items()}
+        slots = _slots(self.optimizer, self.weights)
+        tensors |= {f"optimizer.{name}": value.clone() for name, value in slots.items()}
         return tensors | {"good": self.good.clone(), "steps": torch.tensor(self.steps)}
 
     def restore(self, tensors: Tensors) -> None:
         """Take back what `state` gave.
 
-        Raises: RuntimeError if names or shapes differ from the net's.
+        Raises: ValueError if it isn't what this player could have given; then all is as it was.
         """
+        self._check(tensors)
         if self.ema is not None:
             self.net.load_state_dict(within(tensors, "average."))
             self.average.copy_(self.weights.detach())
@@ -151,6 +153,28 @@ class Player:
         self.steps = int(tensors["steps"])
         self.sound.copy_(self.good == self.steps)
 
+    def _check(self, tensors: Tensors) -> None:
+        slots = within(tensors, "optimizer.")
+        net = {f"{part}.{k}": v for part in ("weights", "average") for k, v in self.net.state_dict().items()}
+        own = {name: value for name, value in tensors.items() if not name.startswith("optimizer.")}
+        alike(own, net | {"good": self.good, "steps": torch.tensor(0)})
+        steps = within_range("steps", int(tensors["steps"]))
+        within_range("good", int(tensors["good"]), most=steps)
+        alike(*({f"optimizer.{k}": v for k, v in each.items()} for each in (slots, self._slots_after(steps))))
+        if "step" in slots and _of_torch(self.optimizer):  # which divides by what follows from it
+            least, step = min(steps, 1), float(slots["step"])
+            if not least <= step <= steps:
+                raise ValueError(f"optimizer.step is {step:g}, expected {least} to {steps}")
+
+    def _slots_after(self, steps: int) -> Tensors:
+        """What the optimizer would hold after so many steps: found on zeros, for each kind has its own."""
+        zeros = nn.Parameter(torch.zeros_like(self.weights))
+        optimizer = optimizer_of(zeros, self._build)
+        if steps:
+            zeros.grad = torch.zeros_like(zeros)
+            stepper(optimizer)()
+        return _slots(optimizer, zeros)
+
     def move(self, weights: Tensor, sound: Tensor) -> None:
         """Keep weights and flag in these tensors from now on, such as rows of what members share."""
         weights.copy_(self.weights.detach())
@@ -158,8 +182,17 @@ class Player:
         _bind(list(trained(self.net).values()), self.weights.data, self.gradient)
 
 
+def _slots(optimizer: Optimizer, weights: nn.Parameter) -> Tensors:
+    """What an optimizer keeps of one vector, by name."""
+    return {name: torch.as_tensor(value) for name, value in optimizer.state.get(weights, {}).items()}
+
+
+def _of_torch(optimizer: Optimizer) -> bool:
+    return type(optimizer).__module__.startswith("torch.optim.")
+
+
 def _capturable(group: Mapping[str, object]) -> bool:
-    """Whether an optimizer can be captured, and reads its rate from the device; loops over tensors don't."""
+    """Whether an optimizer can be captured and read its rate from the device: its for-loop version can't."""
     return "capturable" in group and (group.get("foreach") is not False or bool(group.get("fused")))
 
 

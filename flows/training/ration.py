@@ -19,10 +19,10 @@ LEAST = 2**10
 
 @final
 class Ration(TorchDispatchMode):
-    """Meanwhile tensors that are there at once hold no more than this many bytes.
+    """While this mode is active, live tensors may take at most `most` bytes.
 
-    What is asked for by its size is refused before it is made, so that a configuration that nobody vouches
-    for can't fill the memory; what follows from other tensors, right after.
+    A tensor whose size is an argument is refused before it is allocated; one derived from other tensors,
+    right after. So a configuration that nobody vouches for can't fill the memory.
 
     Args:
         most: Bytes, of which every tensor that is no view takes `LEAST` or more.
@@ -41,7 +41,7 @@ another's
     def __init__(self, most: int) -> None:
         super().__init__()
         self.most = most
-        self.made: WeakSet[torch.UntypedStorage] = WeakSet()  # leave by themselves when they are let go of
+        self.made: WeakSet[torch.UntypedStorage] = WeakSet()  # freed ones drop out by themselves
         self.left = most
 
     def __torch_dispatch__(
@@ -60,7 +60,7 @@ another's
 
     def _see_to(self, needed: int) -> None:
         """See that so many bytes are left."""
-        if needed > self.left:  # only then count anew: `left` knows nothing of what was let go of
+        if needed > self.left:  # only then count again: `left` doesn't know what has been freed
             self.left = self.most - sum(map(_bytes, self.made))
         if needed > self.left:
             raise UserError(

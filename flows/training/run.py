@@ -16,12 +16,14 @@ from flows.objectives import Objective
 from flows.objectives.objective import Noise
 from flows.training.capture import Captured
 from flows.training.checkpoint import Checkpoint
+from flows.training.fitting import alike, check_facts, within_range
 from flows.training.fusing import fused
-from flows.training.gradient import Gradient, State, gradient, state
+from flows.training.gradient import Gradient, LossInputs, gradient, loss_inputs
 from flows.training.guard import Checked
 from flows.training.jitter import Jitter
-from flows.training.player import Player, within
+from flows.training.player import Player, Tensors, within
 from flows.training.stream import Stream
+from flows.wording import show
 
 
 class Best(NamedTuple):
@@ -71,7 +73,7 @@ class Run:
         self.moves = False  # whether a fused gradient moves its player too
         self.fused: dict[str, Gradient] = {}
         self._dropout: Tensor | None = None  # where it stood when this run was restored
-        self._tensors: State | None = None  # what fused gradients are functions of
+        self._inputs: LossInputs | None = None  # of fused gradients
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
@@ -81,7 +83,7 @@ class Run:
 
     @property
     def drops(self) -> bool:
-        """Whether a net draws anything itself."""
+        """Whether a net has dropout, which draws from the process's generator."""
         inner = (module for net in self.nets.values() for module in net.modules())
         return any(isinstance(module, nn.Dropout) and module.p > 0 for module in inner)
 
@@ -102,14 +104,14 @@ class Run:
 
     def backward(self, batch: Batch, noise: Noise) -> tuple[Checked, Mapping[str, Tensor]]:
         """The gradient of the player whose turn it is, and what it logs; it has moved already if `moves`."""
-        if self._tensors is not None:
+        if self._inputs is not None:
             given = {name: value for name, value in batch._asdict().items() if value is not None}
-            return self.fused[self.player](self._tensors, given, noise)
+            return self.fused[self.player](self._inputs, given, noise)
         loss, logs = self.objective.loss(self.player, self.nets, batch, noise)
         return self.players[self.player].backward(loss), logs
 
     def fuse(self, compiled: bool, captured: bool) -> None:
-        """From now on gradients come from pure functions, one a player, that the first turns make faster.
+        """From now on compute gradients by pure functions, one a player, which their first calls make faster.
 
         Args:
             compiled: Whether each is compiled.
@@ -118,7 +120,7 @@ class Run:
         """
         self.compiled = compiled
         self.moves = captured and all(player.capturable for player in self.players.values())
-        self._tensors = state(self.players)
+        self._inputs = loss_inputs(self.players)
         for name in {*self.objective.cycle}:
             each = gradient(self.objective, name, self.nets)
             then = partial(self.descend, name) if self.moves else None
@@ -195,10 +197,14 @@ class Run:
         return Checkpoint(tensors, facts)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Take back what `state` gave; on another kind of device the noise starts anew."""
+        """Take back what `state` gave; on another kind of device the noise starts anew.
+
+        Raises: ValueError if it isn't what this run could have given, naming the first thing that isn't.
+        """
+        self._check(saved)
         facts, own = saved.state, saved.tensors["run"]
         for name, player in self.players.items():
-            player.restore(saved.tensors[name])
+            self._restore(name, saved.tensors[name], facts["turn"])
             player.grad_norm = own.get(f"grad_norm.{name}", player.grad_norm).to(self.generator.device)
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
@@ -216,7 +222,51 @@ class Run:
         self._counts = dict(facts["counts"])
         for each in self.fused.values():
             if isinstance(each, Captured):
-                each.forget()  # where tensors lay
+                each.forget()  # tensors have moved
+
+    def _restore(self, name: str, tensors: Tensors, turn: int) -> None:
+        cycle, player = self.objective.cycle, self.players[name]
+        steps, rest = divmod(turn, len(cycle))
+        done = steps * cycle.count(name) + cycle[:rest].count(name)
+        try:
+            player.restore(tensors)
+            within_range("steps", player.steps, done, done)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def _check(self, saved: Checkpoint) -> None:
+        """See that all but what players hold, which they check, is what `state` could have given."""
+        facts, cycle = saved.state, self.objective.cycle
+        check_facts(facts, len(cycle))
+        parts = [*self.players, "run"]
+        if sorted(saved.tensors) != sorted(parts):
+            raise ValueError(f"it holds {show(sorted(saved.tensors))} and not {show(sorted(parts))}")
+        own = saved.tensors["run"]
+        like = {f"stream.{name}": value for name, value in self.stream.state().items()}
+        like |= {f"grad_norm.{name}": player.grad_norm for name, player in self.players.items()}
+        random = {"generator": self.generator.get_state()}
+        if self.drops:
+            random["dropout"] = _process_generator(self.generator.device).get_state()
+        if facts["device"] != self.generator.device.type:  # another's are of another size, and aren't taken
+            random = {name: own.get(name, value) for name, value in random.items()}
+        logs = self._logs() if facts["counts"] else {}
+        sums = {f"sums.{name}": logs[name] for name in facts["counts"] if name in logs}
+        older = {name for name in like if name.startswith("grad_norm.")}  # lack these
+        alike(own, like | random | sums, spare=older)
+        if len(sums) != len(facts["counts"]):
+            raise ValueError(f"counts are of {show([*facts['counts']])}, and {show([*logs])} are logged")
+        within_range("stream.taken", int(own["stream.taken"]), most=facts["turn"])
+
+    @torch.no_grad()
+    def _logs(self) -> dict[str, Tensor]:
+        """What turns log, of some examples: nothing is drawn from the run's own generator."""
+        generator = torch.Generator(self.generator.device).manual_seed(0)
+        batch = self.spread(self.stream.source.take(slice(0, self.stream.batch_size)), generator)
+        logs = {}
+        for player in dict.fromkeys(self.objective.cycle):
+            noise = self.objective.noise(player, self.nets, batch, generator)
+            logs |= self.objective.loss(player, self.nets, batch, noise)[1]
+        return logs
 
     def resume_dropout(self) -> None:
         """Have the process's generator stand where this run was restored, as another's may have since."""

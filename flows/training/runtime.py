@@ -24,8 +24,8 @@ class Runtime:
         device: "cuda" if there is one ("auto"), or as named.
         dtype: Precision of data and weights.
         threads: CPU threads of one operation; small nets are fastest with one. null for torch's choice.
-        compile: Whether a step's gradient is compiled: "auto" where a run's steps repay it, which isn't
-            known of convolutions; a batch's, and within a budget in seconds, only by True.
+        compile: Whether a step's gradient is compiled; "auto" where a run has steps enough to repay it, but
+            not for convolutions, in a batch, or where a budget in seconds or patience may end it early.
         capture: On a GPU: whether a turn (gradient, clipping, optimizer, average) is recorded once as one
             graph, which the host then starts by one call; False for models, objectives and optimizers that
             look at tensors' values.

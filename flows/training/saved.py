@@ -6,25 +6,26 @@ import csv
 import json
 import math
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypedDict, cast, final, get_type_hints
 
 import torch
 from pydantic import TypeAdapter
-from torch import Tensor
+from torch import Tensor, nn
 
 from flows.config import build, check_keys
 from flows.core import Density, Spec
 from flows.errors import UserError
 from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import damaged, find, step_of
+from flows.training.checkpoint import damaged, extents, most, newest, read, step_of
 from flows.training.player import fill, within
 from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
 from flows.training.thinned import NUMBERS
 from flows.training.written import mapping
-from flows.wording import choose, show
+from flows.wording import choose, one_line, show
 
 KINDS = ("best", "last")  # of checkpoints
 PRECISIONS = {torch.float32, torch.float64}  # that a run computes in
@@ -80,20 +81,21 @@ class Saved:
 
         Raises: UserError if there is no whole checkpoint or its weights don't fit the model.
         """
-        weights = self.weights(checkpoint)
-        with Ration(self._ration(weights)):
+        path = self._newest(checkpoint)
+        saved = extents(path, "model")  # not read before the model says how much it can be
+        with Ration(self._ration([size for name, size in saved.items() if name.startswith("average.")])):
             model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
-        fill(model, weights)
+        fill(model, _averages(path, most(model)))
         return cast("Density", model.eval().requires_grad_(False))
 
-    def _ration(self, weights: dict[str, Tensor]) -> int:
-        """Bytes that a model of these weights may take while it is built; fields' has masks of their size."""
-        size = sum(max(LEAST, value.nbytes) for value in weights.values())
+    def _ration(self, sizes: Iterable[int]) -> int:
+        """Bytes that a model of weights of these sizes may take while it is built; of fields, masks besides."""
+        size = sum(max(LEAST, each) for each in sizes)
         numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
         return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
 
     def check_features(self, spec: Spec) -> None:
-        """See that its weights speak of these features; other columns' may have the same shapes.
+        """Check that its weights are for these features; those for other columns may have the same shapes.
 
         Raises: UserError that names the first thing that differs.
         """
@@ -103,33 +105,38 @@ class Saved:
                 difference = f"{key} is {show(there)} there and {show(here)} here"
                 raise UserError(f"{self.path}: a model of other data: {difference}")
 
-    def weights(self, kind: str = "best") -> dict[str, Tensor]:
+    def weights(self, kind: str = "best", like: nn.Module | None = None) -> dict[str, Tensor]:
         """The averaged weights of the newest whole checkpoint of that kind, by name.
 
         Says so on stderr if there is a newer one that is damaged.
 
+        Args:
+            kind: "best" or "last".
+            like: What they are for, which says how much is read at most; None for whatever there is.
+
         Raises: UserError if there is no such kind, or none of it, or its weights are of a precision that no
             run computes in.
         """
+        return _averages(self._newest(kind), None if like is None else most(like))
+
+    def _newest(self, kind: str) -> Path:
+        """Where the newest whole checkpoint of that kind lies."""
         if kind not in KINDS:
             raise UserError(f"checkpoint={kind}: no such checkpoint; {choose(kind, KINDS, 'checkpoints')}")
         folder = self.path / "checkpoints" / kind
-        found = find(folder)
-        if found is None:
+        path = newest(folder)
+        if path is None:
             raise UserError(f"{self.path}: no whole checkpoint in checkpoints/{kind}{self._other(kind)}")
-        step = step_of(found.path)
-        passed_over = damaged(folder, step)
+        passed_over = damaged(folder, step_of(path))
         if passed_over is not None:
-            print(f"{passed_over}: damaged; taking that of step {step}", file=sys.stderr)
-        weights = within(found.content.tensors["model"], "average.")
-        _check_precision(weights, found.path)
-        return weights
+            print(f"{passed_over}: damaged; taking that of step {step_of(path)}", file=sys.stderr)
+        return path
 
     def _other(self, kind: str) -> str:
-        """What there is of the other kind, for who has looked in vain."""
+        """A hint, for an error, that there is a checkpoint of the other kind."""
         other = next(each for each in KINDS if each != kind)
-        found = find(self.path / "checkpoints" / other)
-        return "" if found is None else f"; checkpoint={other} has that of step {step_of(found.path)}"
+        path = newest(self.path / "checkpoints" / other)
+        return "" if path is None else f"; checkpoint={other} has that of step {step_of(path)}"
 
     def metrics(self) -> list[dict[str, float | None]]:
         """Rows of metrics.csv, none if it isn't there; None where a metric wasn't measured.
@@ -143,11 +150,11 @@ class Saved:
                 raise ValueError("no column step")
             return [{name: float(cell) if cell else None for name, cell in row.items()} for row in rows]
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
+            raise UserError(f"{path}: can't be read ({one_line(error)})") from error
 
 
 def _read(path: Path, schema: type) -> dict[str, Any]:
-    """A mapping from a file, its keys that the program relies on there and of their types."""
+    """A mapping from a file, once the keys that the program relies on are there and of their types."""
     if not path.exists():
         raise UserError(f"{path.parent}: not a run's directory, it holds no {path.name}")
     content = mapping(path)
@@ -159,6 +166,12 @@ def _read(path: Path, schema: type) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return content
+
+
+def _averages(path: Path, most: int | None) -> dict[str, Tensor]:
+    weights = within(read(path, most, only=("model",)).tensors["model"], "average.")
+    _check_precision(weights, path)
+    return weights
 
 
 def _check_precision(weights: dict[str, Tensor], where: Path) -> None:

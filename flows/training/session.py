@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, final
 
 from torch import Tensor
@@ -14,9 +15,9 @@ from flows.core import Dataset, Sampler
 from flows.errors import UserError
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
-from flows.training.checkpoint import Found
 from flows.training.describe import describe
 from flows.training.facts import facts
+from flows.training.fitting import within_range
 from flows.training.folder import Folder
 from flows.training.monitor import Draw, Logger, Monitor
 from flows.training.outcome import Outcome
@@ -25,6 +26,7 @@ from flows.training.runtime import Runtime
 from flows.training.saved import Saved
 from flows.training.trainer import Trainer
 from flows.training.validation import Validation
+from flows.wording import one_line
 
 
 def carry_out(session: Session) -> Outcome:
@@ -105,7 +107,7 @@ class Session:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Meanwhile the folder is this run's and nobody else's; the run stands where it says.
+        """While the context is open, the folder is this run's alone, and the run stands where it says.
 
         Raises: As `held`, and UserError as `stand`.
         """
@@ -115,7 +117,7 @@ class Session:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Meanwhile the folder is this run's and nobody else's.
+        """While the context is open, the folder is this run's alone.
 
         Raises:
             UserError if the folder holds another run, or another process trains there.
@@ -124,7 +126,7 @@ class Session:
         stop_if_asked()
         self.folder.check(self.config, self.data_hash)  # before anything is touched
         with self.folder.held():
-            self._extended = self.folder.check(self.config, self.data_hash)  # another may have left it since
+            self._extended = self.folder.check(self.config, self.data_hash)  # again: it may have changed
             self.folder.writable()
             yield
 
@@ -138,7 +140,7 @@ class Session:
         if self.done and self.folder.facts().get("status") == "running":
             self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
         if self.logger.describe:
-            with self.run.players["model"].averaged():  # no dropout, which would draw from the run's
+            with self.run.players["model"].averaged():  # without dropout, which would draw numbers
                 print(describe(self.model, self.run.stream.source.take(slice(0, self.trainer.batch_size))))
 
     @contextmanager
@@ -160,7 +162,7 @@ class Session:
             self.monitor = Monitor(self.folder.path, self.logger, self.config, self.draw, self.run.seen)
             yield
         except BaseException:
-            with suppress(UserError, OSError):  # a full disk, perhaps, of which has been told
+            with suppress(UserError, OSError):  # perhaps of the full disk that is being reported
                 self._note()
             raise
         self._note()
@@ -172,7 +174,7 @@ class Session:
         self._since, self._members = now, members
 
     def _note(self) -> None:
-        """Where the run stands, and the seconds that it has taken."""
+        """Write to run.json where the run stands, and the seconds that it has taken."""
         self.share(self._members)
         spent = self.folder.facts().get("seconds", 0.0) + self._spent
         self.folder.note(status=self._status(), step=self.run.step, seconds=round(spent, 2))
@@ -184,28 +186,35 @@ class Session:
 
     @property
     def compiles(self) -> bool:
-        """Whether its steps are compiled; with a budget in seconds, which that uses up, only if told to."""
-        timed = self.trainer.max_seconds is not None
-        return self.runtime.compiles(0 if timed else self.run.steps, self.run.nets)
+        """Whether its steps are compiled.
+
+        Only if asked to where nobody knows that all steps will be taken: with a budget in seconds, which
+        compiling uses up, or with patience.
+        """
+        known = self.trainer.max_seconds is None and self.trainer.patience is None
+        return self.runtime.compiles(self.run.steps if known else 0, self.run.nets)
 
     def fuse(self) -> None:
-        """Have the run's first turns make the later ones faster, where that pays; once."""
+        """Have the run compile or record its gradients at their first calls, where that pays; once."""
         compiled, captured = self.compiles, self.runtime.captures
         if (compiled or captured) and not self.run.fused:
             self.run.fuse(compiled, captured)
 
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
-        best = checkpoint.find(self.folder.checkpoints / "best")
+        model = self.run.players["model"]
+        most = checkpoint.most(*self.run.nets.values())
+        best = checkpoint.find(self.folder.checkpoints / "best", most=most)
         if best is not None:
-            self.run.players["model"].restore(best.content.tensors["model"])
+            with _fitting(best.path):
+                model.restore(best.content.tensors["model"])
         scores = {f"val_{name}": score for name, score in self.validation(self.run).items()}
         return Outcome(self.folder.path, self.run.step, scores, self.run.best.step, self.logger.tensorboard)
 
     def _stand(self) -> tuple[Run, Validation]:
-        """The run where its folder says that it stands."""
+        """The run, at the step that its folder has saved."""
         last, best = self.folder.checkpoints / "last", self.folder.checkpoints / "best"
-        latest = checkpoint.find(last) or checkpoint.find(best)  # either holds all there is
+        latest = checkpoint.newest(last) or checkpoint.newest(best)  # each holds the whole state
         origin = self.config["init_from"] if latest is None else None
         weights = self._weights(Saved(origin)) if origin else None
         run = self.trainer.start(self.model, self.dataset, self.runtime, self.config["seed"], weights)
@@ -215,14 +224,14 @@ class Session:
         damaged = checkpoint.damaged(last, run.step)
         if damaged is not None:
             print(f"{damaged}: damaged; carrying on from step {run.step}", file=sys.stderr)
-        _mend_best(run, self.folder)  # first, for it reads: what can't be read must stop us before we delete
+        _mend_best(run, self.folder)  # first, because what it can't read has to stop us before we delete
         for kept in (last, best):
             checkpoint.drop_beyond(kept, run.step)
         return run, validation
 
     def _weights(self, origin: Saved) -> dict[str, Tensor]:
         origin.check_features(self.dataset.spec)
-        return origin.weights()
+        return origin.weights(like=self.model)
 
     def _budget(self, extended: bool) -> int:
         """Steps in all: those fixed when the run began, unless it is given a larger budget.
@@ -256,16 +265,26 @@ class Session:
         return "finished" if self.run.step >= self.run.steps else "stopped early"
 
 
-def _restore(run: Run, latest: Found) -> None:
+def _restore(run: Run, latest: Path) -> None:
+    found = checkpoint.read(latest, checkpoint.most(*run.nets.values()))
+    with _fitting(latest):
+        run.restore(found)
+        turn = checkpoint.step_of(latest) * len(run.objective.cycle)  # saved after whole steps
+        within_range("turn", run.turn, turn, turn)
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Say in one line that a checkpoint is another run's, or nobody's."""
     try:
-        run.restore(latest.content)
+        yield
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{latest.path}: doesn't fit this run ({reason}); give a new run_dir") from error
+        reason = one_line(error)
+        raise UserError(f"{path}: doesn't fit this run ({reason}); give a new run_dir") from error
 
 
 def _mend_best(run: Run, folder: Folder) -> None:
-    """See that the best checkpoint is there: a crash may have come before it, or have taken it."""
+    """If a crash has left no whole best checkpoint, write it anew, or look for another best from here on."""
     best = folder.checkpoints / "best"
     path = checkpoint.at(best, run.best.step)
     if run.best.step == 0 or checkpoint.newest(best, run.step) == path:

@@ -9,6 +9,7 @@ from typing import final
 
 from flows.errors import UserError
 from flows.files import write_whole, writing
+from flows.wording import one_line
 
 
 @final
@@ -54,7 +55,7 @@ def _upto(path: Path, step: int) -> list[dict[str, str]]:
         return [row for row in read(path) if int(row["step"]) <= step]
     except (ValueError, KeyError, csv.Error) as error:
         raise UserError(
-            f"{path}: damaged ({type(error).__name__}: {' '.join(str(error).split())}); "
+            f"{path}: damaged ({type(error).__name__}: {one_line(error)}); "
             "move it away to carry on without it"
         ) from error
 

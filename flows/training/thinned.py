@@ -9,7 +9,7 @@ from torch import Tensor
 
 from flows.core import Spec
 
-EXAMPLES, NUMBERS = 2**16, 2**24  # most, of which a mean is known to 0.4 % of a standard deviation
+EXAMPLES, NUMBERS = 2**16, 2**24  # most; of so many a mean is known to 0.4 % of a standard deviation
 
 
 def thinned(size: int, spec: Spec) -> Tensor | slice:

@@ -130,7 +130,7 @@ class Trainer:
         else:
             fill(model, weights)
             model.to(runtime.dtype)
-        torch.manual_seed(seed_of("players", seed))  # in a batch, other members' models were drawn since ours
+        torch.manual_seed(seed_of("players", seed))  # in a batch, other models have been drawn since ours
         nets = self.objective.players(model, dataset.spec, examples)
         players = self._players({name: net.to(runtime.device) for name, net in nets.items()})
         order = torch.Generator().manual_seed(seed_of("order", seed))
@@ -158,7 +158,7 @@ class Trainer:
         """
         limits = [self.max_steps]
         if self.max_epochs is not None:
-            limits.append(max(1, self.max_epochs * self.epoch(run) // len(self.objective.cycle)))
+            limits.append(max(1, self.max_epochs * self.turns_per_epoch(run) // len(self.objective.cycle)))
         if self.max_seconds is not None:
             begin = time.perf_counter()
             step = self._rehearse(run, validation, min(0.5, 0.05 * self.max_seconds))
@@ -171,8 +171,8 @@ class Trainer:
             limits.append(max(1, int(_STEPPING * left / step)))
         return min(limit for limit in limits if limit is not None)
 
-    def epoch(self, run: Run) -> int:
-        """Turns that an epoch takes."""
+    def turns_per_epoch(self, run: Run) -> int:
+        """Turns that one pass over the training part takes."""
         return max(1, len(run.stream.source) // self.batch_size)
 
     def fit(self, run: Run, validation: Validation, monitor: Monitor) -> None:
@@ -186,7 +186,7 @@ class Trainer:
             try:
                 while not self.done(run):
                     stop_if_asked()
-                    while run.seen == run.step:  # not so where it was stopped between a step and its look
+                    while run.seen == run.step:  # unequal if it was stopped before a step's look
                         self.take_turn(run)
                     self.save(run, monitor.folder, self.look_up(run, validation, monitor))
             except Stopped:
@@ -216,7 +216,7 @@ class Trainer:
         run.end_turn(*run.backward(batch, noise))
 
     def pace(self, run: Run) -> None:
-        """Set the numbers of the turn to come."""
+        """Set the learning rate and the average's decay for the turn to come."""
         run.players[run.player].pace(self.schedule(run.step, run.steps))
 
     def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> Due:
@@ -227,12 +227,12 @@ class Trainer:
         step, last = run.step, run.step == run.steps
         monitor.pulse(step)
         folder = monitor.folder / "checkpoints"
-        epoch = max(1, self.epoch(run) // len(self.objective.cycle))
-        log, validate = monitor.due(step), self._validates(step, epoch)
-        save = step % (self.checkpoint_every or epoch) == 0
+        steps_per_epoch = max(1, self.turns_per_epoch(run) // len(self.objective.cycle))
+        log, validate = monitor.due(step), self._validates(step, steps_per_epoch)
+        save = step % (self.checkpoint_every or steps_per_epoch) == 0
         if log or validate or save or last:
             _stop_if_diverged(run, folder)
-        scores = validation(run) if validate or last else None  # what may be stopped comes first
+        scores = validation(run) if validate or last else None  # first, because it may be stopped
         if monitor.draws(step, run.steps):
             with run.players["model"].averaged():
                 monitor.draw(step, run.players["model"].net)
@@ -240,7 +240,9 @@ class Trainer:
         if scores is not None:
             values |= {f"val_{name}": score for name, score in scores.items()}
             counts = step % self.validate_every == 0 or last
-            better = run.judge(next(iter(scores.values()), -float(step)), counts)  # without any the latest is
+            # -step where there is nothing to validate on: every later step counts as better
+            watched = next(iter(scores.values())) if scores else -float(step)
+            better = run.judge(watched, counts)
         if values:
             monitor.log(step, values)
         run.seen = step
@@ -253,8 +255,8 @@ class Trainer:
         if due.best:  # after the last, so that a run never resumes before its best
             checkpoint.write(folder / "checkpoints" / "best", run.step, run.state())
 
-    def _validates(self, step: int, epoch: int) -> bool:
-        epochs, within = divmod(step, epoch)
+    def _validates(self, step: int, steps_per_epoch: int) -> bool:
+        epochs, within = divmod(step, steps_per_epoch)
         early = step < self.validate_every and within == 0 and epochs.bit_count() == 1
         return early or step % self.validate_every == 0
 
@@ -269,7 +271,7 @@ class Trainer:
         """Seconds a step takes, its share of validation included, measured on turns that are then undone."""
         before = run.state()
         cycle = len(self.objective.cycle)
-        for _ in range(max(10, (WARM + 1) * cycle)):  # beyond what records a graph
+        for _ in range(max(10, (WARM + 1) * cycle)):  # more than it takes to record a graph
             self.take_turn(run)
         run.means()  # waits for the device
         turns, begin = 0, time.perf_counter()

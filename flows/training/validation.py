@@ -72,7 +72,7 @@ class Validation:
 
 @final
 class _Kept:
-    """Examples that are read once."""
+    """Examples that are read once, and kept."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch

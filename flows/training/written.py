@@ -11,6 +11,7 @@ import yaml
 
 from flows.errors import UserError
 from flows.files import read_bounded
+from flows.wording import one_line
 
 YAML, JSON = 2**20, 2**26  # most bytes; a mask of cells makes the second long
 
@@ -34,7 +35,7 @@ class _Writer(yaml.SafeDumper):
 
 
 def content(path: Path) -> Any:
-    """What a `.yaml` or a `.json` file holds, where nothing is built and no reference resolved.
+    """What a `.yaml` or a `.json` file holds; nothing is built, and no reference resolved.
 
     Raises: UserError if it can't be read, or is larger than such a file gets.
     """
@@ -43,7 +44,7 @@ def content(path: Path) -> Any:
             return json.loads(read_bounded(path, JSON))
         return yaml.load(read_bounded(path, YAML), _Reader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: can't be read ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: can't be read ({one_line(error)})") from error
 
 
 def mapping(path: Path) -> dict[str, Any]:

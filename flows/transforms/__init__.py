@@ -1,6 +1,6 @@
 """Invertible maps."""
 
-from flows.transforms.autoregressive import Autoregressive
+from flows.transforms.autoregressive import Autoregressive, autoregressive_sizes, reversing_order
 from flows.transforms.bounded import Logit, Probit, Rescale, bounded, to_reals
 from flows.transforms.coupling import Coupling
 from flows.transforms.cumulative import Cumulative
@@ -35,8 +35,10 @@ __all__ = [
     "Squeeze",
     "Standardize",
     "alternating",
+    "autoregressive_sizes",
     "bounded",
     "haar",
     "normaliser",
+    "reversing_order",
     "to_reals",
 ]

@@ -7,8 +7,32 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from flows.core import Transform
+from flows.core import Spec, Transform
+from flows.errors import UserError
 from flows.transforms.elementwise import Elementwise
+
+
+def autoregressive_sizes(spec: Spec, key: str, width: int) -> tuple[int, int]:
+    """How many features x and the context have, where both are vectors and a masked net of this width fits.
+
+    Raises: UserError, speaking of `key`, if they aren't vectors, or if there are fewer units than features.
+    """
+    features, context = spec.vectors(key)
+    if width < features:
+        raise UserError(f"model.width={width}: has to be as large as the number of features, {features}")
+    return features, context
+
+
+def reversing_order(features: int, layer: int) -> Tensor:
+    """The features in their order for even layers, backwards for odd ones (features,).
+
+    Both orders are their own inverse, so that they are the features' ranks too.
+
+    >>> reversing_order(3, layer=0), reversing_order(3, layer=1)
+    (tensor([0, 1, 2]), tensor([2, 1, 0]))
+    """
+    order = torch.arange(features)
+    return order if layer % 2 == 0 else order.flip(0)
 
 
 @final

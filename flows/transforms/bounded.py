@@ -90,7 +90,7 @@ class Rescale(Transform):
         return self
 
     def _place(self) -> None:
-        """Bounded features from one end to the other, in this precision."""
+        """Set bounded features' shift and scale by their ends, in the current precision."""
         low, high = self.shift.new_tensor(self.ends).unbind(-1)
         self.shift = torch.where(self.bounded, low, self.shift)
         self.scale = torch.where(self.bounded, high - low, self.scale)

@@ -17,8 +17,9 @@ class Cumulative(Elementwise):
     r"""z = Φ⁻¹(F(x; θ)), F the distribution function of a mixture: what follows it becomes standard Gaussian.
 
     The inverse has no closed form and is found by bisection; its gradient is that of the implicit function.
-    Where F or 1 - F is too small for a number to hold, z stays at an end, some 13 or 37 (float64), and x
-    isn't found again. The log-slope makes up for that under a standard Gaussian: it belongs right before one.
+    Where F or 1 - F underflows, z saturates at about ±13 (float32) or ±37 (float64), and x can't be
+    recovered. The log-slope is computed so that the density under a standard Gaussian base is still exact; so
+    put this transform directly before such a base.
 
     Args:
         head: The mixture, given θ.
@@ -52,8 +53,8 @@ class Cumulative(Elementwise):
         x = mixture.quantile(below, above).detach()
         found, log_slope = self.forward(x, theta, which)
         miss = z - found
-        slope = torch.exp(-log_slope).clamp(max=torch.finfo(x.dtype).max)  # infinite times zero is no number
-        x = x + (miss - miss.detach()) * slope.detach()  # nothing but a gradient
+        slope = torch.exp(-log_slope).clamp(max=torch.finfo(x.dtype).max)  # infinity times zero would be NaN
+        x = x + (miss - miss.detach()) * slope.detach()  # adds zero, but carries the gradient
         return x, -self.forward(x, theta, which)[1]
 
     def _by_feature(self, theta: Tensor) -> Tensor:

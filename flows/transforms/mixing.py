@@ -48,7 +48,7 @@ class Mixing(Transform):
 
     def __init__(self, start: Tensor, whole: Tensor) -> None:
         super().__init__()
-        self.factors = nn.Parameter(torch.zeros_like(start))  # L below; U above; log of its diagonal on it
+        self.factors = nn.Parameter(torch.zeros_like(start))  # L below; U above; on it log of U's diagonal
         self.cells = int(whole.sum())
         self.partial = self.cells < whole.numel()
         self.register_buffer("start", start.clone(), persistent=False)
@@ -82,5 +82,5 @@ class Mixing(Transform):
 
 def _exact(device: torch.device) -> AbstractContextManager[object]:
     """Keeps autocast, which is for nets, from rounding the latent."""
-    known = device.type in ("cpu", "cuda")  # torch can't be asked in what is compiled
+    known = device.type in ("cpu", "cuda")  # compiled code can't ask torch about a device
     return torch.autocast(device.type, enabled=False) if known else nullcontext()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flows.transforms.elementwise import ALL, Elementwise
 
-LEAST = 1e-3  # of a bin's share of the interval, and of a slope
+LEAST = 1e-3  # least share of the interval of a bin, and least slope
 
 
 class _Bin(NamedTuple):
@@ -110,7 +110,7 @@ class Spline(Elementwise):
         return _Bin(x, y, width, height, left, right)
 
 
-_UNIT = math.log(math.expm1(1 - LEAST))  # of zero, where a net starts and an open end stays, the slope is 1
+_UNIT = math.log(math.expm1(1 - LEAST))  # makes the slope 1 at zero: where nets start, and at ends not free
 
 
 def _curve(piece: _Bin, place: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ def fit(x: Tensor, shared: int = 0, present: Tensor | None = None) -> tuple[Tens
         share = present.double().expand_as(x).mean(over, keepdim=True)[0]
         mean = torch.where(present, x, 0.0).mean(over, keepdim=True)[0] / share
         std = (torch.where(present, x - mean, 0.0).square().mean(over, keepdim=True)[0] / share).sqrt()
-    known = std.isfinite() & (std > 4 * torch.finfo(std.dtype).eps * mean.abs())  # less is rounding
+    known = std.isfinite() & (std > 4 * torch.finfo(std.dtype).eps * mean.abs())  # less is rounding error
     if not bool(known.all()):
         places = (~known).flatten().nonzero().flatten().tolist()
         raise UserError(
@@ -79,7 +79,7 @@ class Standardize(Transform):
         self.shape = tuple(shape)
         self.shared = shared
         cells = (torch.ones(shape) if present is None else present.float()).sum_to_size(units)
-        self.register_buffer("cells", cells, persistent=False)  # how many each unit serves
+        self.register_buffer("cells", cells, persistent=False)  # how many cells share each unit
         self.register_buffer("present", present, persistent=False)
         self.register_buffer("mean", torch.zeros(units))
         self.register_buffer("std", torch.ones(units))

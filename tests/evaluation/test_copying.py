@@ -177,6 +177,17 @@ def test_on_a_coarse_lattice_points_coincide_and_nobody_is_accused():
     assert warnings == []
 
 
+def test_where_some_points_recur_by_chance_a_copier_is_flagged_all_the_same():
+    data = Drawn(gaussian(), n=1000)
+    data.spec = data.spec._replace(quantum=(0.03, 0.03))
+    data._sources = {part: InMemory(quantise(source.x, data.spec)) for part, source in data._sources.items()}
+    metrics, warnings = copies(Copier(data), data)
+    assert 0.02 < metrics["copied_floor"] < 0.25
+    assert any(line.startswith("copied") for line in warnings)
+    for model in (gaussian(), gaussian(std=0.5)):  # the latter keeps to where points recur most
+        assert copies(model, data)[1] == []
+
+
 def continuous_contexts(known=False, std=1.0):
     law = gaussian(shift=1.0, std=std)
     data = Drawn(law, labels=True, known=known)

@@ -330,11 +330,13 @@ def test_every_metric_has_a_meaning_and_a_row():
     assert meaning("of no use").label == "of no use"
 
 
-def test_no_number_is_left_out_of_the_table():
+def test_no_number_is_left_out_of_the_table_but_those_of_many_features():
     for metrics in everything():
         shown = rows(metrics)
+        apart = [key for key in metrics if re.match(r"(w1|kl)_(?!mean|worst|to_truth)", key)]
+        many = "w1_worst" in metrics
         parts = [part for row in shown for cell in row[2:] for part in re.split(" to |, ", cell) if part]
-        assert len(parts) == len(metrics)
+        assert len(parts) == len(metrics) - (len(apart) if many else 0)
 
 
 def test_a_row_joins_what_belongs_together():

@@ -151,6 +151,18 @@ def test_latent_draws_bear_the_class_of_where_they_land():
     assert len({(bool(side), colour) for side, colour in zip(left, colours, strict=True)}) == 2
 
 
+@pytest.mark.parametrize(("high", "equal"), [(2.0, True), (50.0, False)])
+def test_a_feature_of_another_unit_is_no_line_in_latent_panels(high, equal):
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 3, generator=g, dtype=torch.float64) * torch.tensor([1.0, high, 1.0])
+    panel, latents, *_ = drawn(latent_panels(gaussian(3), Batch(x), None, ("a", "b", "c"), g))
+    assert (panel.get_aspect() == 1) == equal
+    assert latents.get_aspect() == 1
+    assert np.ptp(panel.get_ylim()) == pytest.approx(np.ptp(panel.get_xlim()) / panel.get_aspect())
+    assert np.ptp(panel.get_ylim()) < 1.3 * high
+    assert panel.get_title("left") == "data x, 2 of 3 features"
+
+
 def test_grid_warp_ends_in_data_space():
     flow = Flow(
         Compose([gaussian(mean=5, std=2).transform, gaussian(std=3).transform]), StandardNormal((2,)).double()
@@ -311,6 +323,21 @@ def test_each_feature_has_a_histogram_up_to_nine(features, panels, note):
     figure = histogram_panels(x, x, Spec(names, (features,)))
     assert [axes.get_xlabel() for axes in drawn(figure)] == [*names[:panels]]
     assert [text.get_text() for text in figure.legends[0].get_texts()][2:] == ([note] if note else [])
+
+
+@pytest.mark.parametrize(("points", "bins"), [(10, 8), (100, 10), (900, 30), (10_000, 50)])
+def test_few_points_have_few_bins(points, bins):
+    spec = Spec(("a",), (1,))
+    assert len(feature(spec, 0, torch.rand(points, dtype=torch.float64), 50).edges) == bins + 1
+
+
+def test_of_few_cells_each_has_a_tick_of_its_own():
+    spec = Spec(("a",), (1,), quantum=(1.0,), support=((1.0, 4.0),))
+    x = torch.randint(1, 4, (300, 1)).double()
+    [axes] = drawn(histogram_panels(x, x, spec))
+    assert axes.get_xticks().tolist() == [1.5, 2.5, 3.5]  # the middles of their cells
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert max(axes.get_yticks()) <= 1
 
 
 def test_histograms_are_shares_of_all_points_over_the_real_range():
@@ -636,7 +663,7 @@ def test_training_figures_of_fields(channels):
     assert figures.keys() == {*each, "crps", "spectra", "ranks"}
     for name in each:
         titles = [axes.get_title(loc="left") for axes in figures[name].axes]
-        assert titles[:8] == ["given", "truth", "mean", "spread", *(f"draw {k}" for k in range(1, 5))]
+        assert titles[:8] == ["context", "truth", "mean", "spread", *(f"sample {k}" for k in range(1, 5))]
         images = [axes.images[0] for axes in figures[name].axes[:8]]
         assert all(image.get_array().shape == (12, 8) for image in images)
         scales = {image.get_clim() for image, title in zip(images, titles, strict=False) if title != "spread"}
@@ -688,7 +715,7 @@ def test_every_channel_and_all_of_the_context_are_shown_without_a_law_too():
     figures = training_figures(law, data)
     assert [*figures] == ["fields_seen", "fields_1", "fields_x2", "context", "crps", "spectra", "ranks"]
     first = {name: drawn(figures[name])[0].get_title("left") for name in list(figures)[:3]}
-    assert [*first.values()] == ["truth", "truth", "given"]
+    assert [*first.values()] == ["truth", "truth", "context"]
     assert [axes.get_title("left") for axes in drawn(figures["context"])[:4]] == ["a", "b", "c", "d"]
     context = data.source("val").take(slice(0, 1)).context[0]
     for axes, channel in zip(drawn(figures["context"]), (0, 1, 3, 4), strict=False):

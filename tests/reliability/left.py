@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import composed
 
+import train as train_program
 from flows.training import checkpoint
 from flows.training.checkpoint import Checkpoint
 
@@ -32,6 +34,18 @@ def trained(*overrides: str) -> Path:
 def train(folder: Path, *overrides: str) -> None:
     """Train there, or carry on."""
     composed.run(folder, *OPTIONS, "trainer.max_steps=4", *overrides)
+
+
+@functools.cache
+def _told() -> dict[str, Any]:
+    return composed.configuration(*OPTIONS, "trainer.max_steps=6")
+
+
+def carry_on(folder: Path) -> None:
+    """What training does with what lies there: it is all read, and a turn uses it."""
+    session = train_program.prepare(_told() | {"run_dir": str(folder)})
+    with session.opened():
+        session.trainer.take_turn(session.run)
 
 
 def copy(folder: Path, *overrides: str) -> Path:

@@ -123,7 +123,7 @@ def test_row_11_a_checkpoint_of_another_width_is_refused_with_the_difference(tmp
     shutil.copytree(left.trained("model.width=16") / "checkpoints", run / "checkpoints")
     with pytest.raises(UserError, match=r"don't fit this model: .* \(16, 1\) there and \(8, 1\) here"):
         flows.load(run)
-    with pytest.raises(UserError, match=r"doesn't fit this run .*size mismatch"):
+    with pytest.raises(UserError, match=r"doesn't fit this run .* \(16, 1\) there and .* \(8, 1\) here"):
         left.train(run, "trainer.max_steps=6")
 
 
@@ -163,4 +163,107 @@ def test_row_12_weights_of_no_runs_precision_are_one_line(tmp_path, dtype):
     left.rewrite(left.newest(run, "best"), change)
     with pytest.raises(UserError, match=r"weights of .*; expected all float32 or all float64") as refusal:
         Saved(run).density()
+    assert "\n" not in str(refusal.value)
+
+
+def model(change):
+    """A change of the tensors of the model."""
+    return lambda found: found._replace(
+        tensors=found.tensors | {"model": change(dict(found.tensors["model"]))}
+    )
+
+
+def own(**tensors):
+    """Other tensors among the run's own."""
+    return lambda found: found._replace(tensors=found.tensors | {"run": found.tensors["run"] | tensors})
+
+
+def facts(**changed):
+    """Other facts; `best_score` for that of the best."""
+
+    def change(found):
+        best = {key.removeprefix("best_"): value for key, value in changed.items() if key.startswith("best_")}
+        plain = {key: value for key, value in changed.items() if not key.startswith("best_")}
+        return found._replace(state=found.state | {"best": found.state["best"] | best} | plain)
+
+    return change
+
+
+def halves(part):
+    """Tensors of one part in half precision."""
+    return model(lambda own: own | {k: v.half() for k, v in own.items() if k.startswith(part)})
+
+
+SPOILED = {
+    "a slot cut short": (model(lambda own: own | {"optimizer.exp_avg": torch.zeros(1)}), "optimizer.exp_avg"),
+    "a slot too few": (
+        model(lambda own: {k: v for k, v in own.items() if k != "optimizer.exp_avg"}),
+        "optimizer.exp_avg is absent",
+    ),
+    "a slot too many": (model(lambda own: own | {"optimizer.zzz": torch.zeros(3)}), "optimizer.zzz"),
+    "no slots": (
+        model(lambda own: {k: v for k, v in own.items() if not k.startswith("optimizer.")}),
+        "optimizer.",
+    ),
+    "a slot's shape": (model(lambda own: own | {"optimizer.step": torch.ones(3)}), "optimizer.step"),
+    "a slot's value": (
+        model(lambda own: own | {"optimizer.step": torch.tensor(-1.0)}),
+        "optimizer.step is -1",
+    ),
+    "slots of half precision": (halves("optimizer."), "optimizer."),
+    "weights of half precision": (halves("weights."), "float16"),
+    "averages of half precision": (halves("average."), "float16"),
+    "good of floats": (model(lambda own: own | {"good": torch.tensor(4.0)}), "good is float32"),
+    "more good steps than any": (model(lambda own: own | {"good": torch.tensor(5)}), "good is 5"),
+    "steps of another turn": (
+        model(lambda own: own | {"steps": torch.tensor(3), "good": torch.tensor(3)}),
+        "steps is 3|optimizer.step is 4",
+    ),
+    "a norm of another shape": (
+        own(**{"grad_norm.model": torch.zeros(2)}),
+        r"grad_norm.model is float32 \(2,\)",
+    ),
+    "a sum too many": (own(**{"sums.zzz": torch.tensor(1.0)}), "sums.zzz"),
+    "a sum of another type": (own(**{"sums.nll": torch.tensor(1)}), "sums.nll"),
+    "a place in another epoch": (own(**{"stream.taken": torch.tensor(-1)}), "stream.taken is -1"),
+    "a short generator": (own(generator=torch.zeros(3, dtype=torch.uint8)), "generator is uint8"),
+    "dropout where none is": (own(dropout=torch.zeros(3, dtype=torch.uint8)), "dropout is uint8"),
+    "another player": (lambda found: found._replace(tensors=found.tensors | {"evil": {}}), "evil"),
+    "a negative turn": (facts(turn=-5), "turn is -5"),
+    "a turn ahead": (facts(turn=8), "steps is 4, expected a whole number from 8 to 8"),
+    "a turn behind": (facts(turn=3, seen=3, best_step=2), "stream.taken is 4"),
+    "a turn of digits": (facts(turn="4"), "turn is '4'"),
+    "a turn that is true": (facts(turn=True), "turn is true"),
+    "a turn beyond counting": (facts(turn=10**400), "turn is"),
+    "seen before it came": (facts(seen=9), "seen is 9"),
+    "a budget of fractions": (facts(steps=4.0), "steps is 4.0"),
+    "counts of what isn't logged": (facts(counts={"evil": 3}), "evil"),
+    "counts of fractions": (facts(counts={"nll": 0.5}), "counts.nll is 0.5"),
+    "a list of counts": (facts(counts=[3]), "counts is"),
+    "a device that is none": (facts(device=3), "device is 3"),
+    "a fact too many": (facts(evil=3), "has no key 'evil'"),
+    "no best": (facts(best=None), "best is null"),
+    "a best that is none": (facts(best_score=float("nan")), "best.score is nan"),
+    "a best of text": (facts(best_score="low"), "best.score is 'low'"),
+    "a best to come": (facts(best_step=10**9), "best.step is"),
+    "misses without end": (facts(best_misses=10**9), "best.misses is"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_row_11_what_the_run_would_not_have_saved_is_refused_in_one_line(tmp_path, name):
+    change, said = SPOILED[name]
+    run = left.copy(tmp_path)
+    left.rewrite(left.newest(run), change)
+    with pytest.raises(UserError, match=rf"doesn't fit this run \(.*(?:{said}).*\); give") as refusal:
+        left.train(run, "trainer.max_steps=6")
+    assert "\n" not in str(refusal.value)
+    assert step(run) == 4
+
+
+def test_row_11_a_best_that_the_run_would_not_have_saved_is_one_line(tmp_path):
+    run = left.copy(tmp_path)
+    left.rewrite(left.newest(run, "best"), halves("average."))
+    with pytest.raises(UserError, match=r"best/.*: doesn't fit this run \(.*float16") as refusal:
+        left.train(run)
     assert "\n" not in str(refusal.value)

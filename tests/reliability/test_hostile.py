@@ -14,6 +14,7 @@ import logging.config
 import os
 import pickle
 import resource
+import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ import left
 import pytest
 import torch
 import yaml
+from lives import live
 from omegaconf import OmegaConf
 from test_security import DEAD, EVIL, PAYLOADS, forget, unguarded
 
@@ -42,7 +44,7 @@ class Attempt(NamedTuple):
 
     name: str
     plant: Callable[[Path], object]
-    live: Callable[[], object]
+    live: Callable[[Path], object]
 
 
 # --- row 13: pickles where a checkpoint is expected
@@ -109,7 +111,7 @@ def plant_bytes(data: bytes, place: str, run: Path) -> None:
             (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
 
 
-def unpickled(data: bytes) -> None:
+def unpickled(data: bytes, run: Path) -> None:
     with suppress(Exception):  # it dislikes what it has unpickled: too late
         torch.load(io.BytesIO(data), weights_only=False)
     if not MARKER.exists():  # torch looks at the first bytes of a zip, others from its end
@@ -145,7 +147,7 @@ def plant_node(node: Any, spot: str, run: Path) -> None:
     (run / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def instantiated(node: Any) -> None:
+def instantiated(node: Any, run: Path) -> None:
     with suppress(Exception):
         hydra.utils.instantiate(OmegaConf.create(copy.deepcopy(node)))
     if not MARKER.exists():  # newer Hydras refuse some names
@@ -194,7 +196,7 @@ def plant_logging(node: Any, file: str, run: Path) -> None:
     path.write_text(yaml.safe_dump(kept | {"hydra": {"job_logging": node, "hydra_logging": node}} | node))
 
 
-def logged(node: Any) -> None:
+def logged(node: Any, run: Path) -> None:
     handlers = logging.root.handlers[:]
     with suppress(Exception):
         logging.config.dictConfig(copy.deepcopy(node))
@@ -227,7 +229,7 @@ LINKS = (
 NAMES = ("../../x.safetensors", "../x.safetensors", "{outside}/x.safetensors", "a/b.safetensors")
 
 
-def resolved(text: str) -> None:
+def resolved(text: str, run: Path) -> None:
     try:
         found = OmegaConf.to_container(OmegaConf.create({"a": text}), resolve=True)
     except Exception:  # of what the resolver gives
@@ -261,14 +263,27 @@ def plant_name(name: str, run: Path) -> None:
         (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
 
 
-def followed() -> None:
-    """What plain reading and writing do with a link, and with a path that climbs."""
-    Path("secret.txt").write_text(SECRET)
-    Path("in").mkdir(exist_ok=True)
-    Path("in/link").unlink(missing_ok=True)
-    Path("in/link").symlink_to(Path("secret.txt").absolute())
-    if Path("in/link").read_text() == Path("in/../secret.txt").read_text() == SECRET:
+def followed(name: str, run: Path) -> None:
+    """What plain reading and writing do with a link."""
+    path, outside = run / name, run.parent / "outside" / name
+    if path.is_dir():
+        same = {each.name for each in path.iterdir()} == {each.name for each in outside.iterdir()}
+        path, outside = path / "new", outside / "new"
+    else:
+        same = path.read_bytes() == outside.read_bytes()
+    path.write_text(SECRET)
+    if same and outside.read_text() == SECRET:
         MARKER.touch()
+
+
+def climbed(run: Path) -> None:
+    """What plain reading does with names of a manifest."""
+    path = left.newest(run)
+    for name, digest in json.loads((path / "manifest.json").read_text())["sha256"].items():
+        file = path / name
+        right = hashlib.sha256(file.read_bytes()).hexdigest() == digest
+        if right and file.resolve().parent != path.resolve():
+            MARKER.touch()
 
 
 def paths() -> list[Attempt]:
@@ -279,8 +294,11 @@ def paths() -> list[Attempt]:
         for text in REFERENCES
         for spot in WANTED
     ]
-    links = [Attempt(f"16 link {name}", functools.partial(plant_link, name), followed) for name in LINKS]
-    names = [Attempt(f"16 manifest {name}", functools.partial(plant_name, name), followed) for name in NAMES]
+    links = [
+        Attempt(f"16 link {name}", functools.partial(plant_link, name), functools.partial(followed, name))
+        for name in LINKS
+    ]
+    names = [Attempt(f"16 manifest {name}", functools.partial(plant_name, name), climbed) for name in NAMES]
     return [*references, *links, *names]
 
 
@@ -330,8 +348,20 @@ def test_rows_13_to_16_no_attempt_succeeds_and_each_was_live(folder, row):
                 assert kind == "last" or row == "15" or "seed" in attempt.name, attempt.name
         assert not MARKER.exists(), attempt.name
         assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+        if row in ("13", "16"):  # those that a run which is carried on could meet
+            again = shutil.copytree(run, place / "again", symlinks=True)
+            try:
+                left.carry_on(again)
+            except UserError as error:
+                assert "\n" not in str(error), attempt.name
+                assert SECRET not in str(error), attempt.name
+            else:  # from the checkpoint before
+                assert row == "13" or "manifest" in attempt.name, attempt.name
+            assert not MARKER.exists(), attempt.name
+            shutil.rmtree(again)
+            assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
         forget()
-        attempt.live()
+        attempt.live(run)
         assert MARKER.exists(), f"{attempt.name} would never have worked"
         MARKER.unlink()
         forget()
@@ -388,6 +418,57 @@ def test_row_14_a_model_larger_than_its_weights_is_refused_before_it_is_made(fol
     with pytest.raises(UserError, match="larger than the weights that were saved"):
         flows.load(run)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 2**16  # KiB
+
+
+GIANT = 2**31  # bytes that are claimed, of which the disk holds a few thousand
+ROOM = 2**29  # bytes that a process may have besides those that it has when it begins
+
+
+def giant(path: Path, honest: bool) -> None:
+    """Weights in a sparse file, of the size that its header says or not."""
+    file = path / "model.safetensors"
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, end = json.loads(data[8 : 8 + length]), len(data) - 8 - length
+    if honest:
+        name = "average.giant"
+        header[name] = {"dtype": "F32", "shape": [GIANT // 4], "data_offsets": [end, end + GIANT]}
+        end += GIANT
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    os.truncate(file, 8 + len(text) + (end if honest else GIANT))
+    manifest = json.loads((path / "manifest.json").read_text())
+    if honest:  # the others aren't read that far
+        with file.open("rb") as weights:
+            manifest["sha256"]["model.safetensors"] = hashlib.file_digest(weights, "sha256").hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
+
+
+def little_memory() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+@pytest.mark.parametrize("honest", [False, True])
+def test_row_16_weights_of_gigabytes_are_refused_before_they_are_read(folder, honest):
+    run = left.copy(folder)
+    giant(left.newest(run), honest)
+    drawn = live(
+        *("run=run", "task=sample", "output=a.csv", "checkpoint=last"),
+        cwd=folder,
+        program="evaluate",
+        tricks=[little_memory],
+    )
+    carried = live(*left.OPTIONS, "trainer.max_steps=6", "run_dir=run", cwd=folder, tricks=[little_memory])
+    if honest:
+        for end in (drawn, carried):
+            assert (end.status, end.out, end.err.count("\n")) == (2, "", 1), end.err
+            assert "larger than a checkpoint of this model" in end.err
+    else:
+        assert (drawn.status, carried.status) == (0, 0), drawn.err + carried.err
+        assert "damaged; taking that of step 2" in drawn.err
+        assert "damaged; carrying on from step 2" in carried.err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import hasty
 import pytest
 from lives import live
 from runs import KINDS, differences, increasing
@@ -14,6 +15,11 @@ from tricks import at, dead_at, nobody
 
 ARGUMENTS = (*KINDS["realnvp"], "run_dir=run")
 DEAD = dead_at("flows.training.trainer:Trainer.look_up", 10)
+
+
+def in_a_hurry():
+    """A trick: a report that looks fewer times."""
+    hasty.hurry(pytest.MonkeyPatch())
 
 
 def test_row_36_a_run_that_is_moved_is_carried_on_and_evaluated(tmp_path, whole):
@@ -31,6 +37,11 @@ def test_row_36_a_run_that_is_moved_is_carried_on_and_evaluated(tmp_path, whole)
     judged = live("task=sample", "run=other", "output=a.csv", "n=5", cwd=moved, program="evaluate")
     assert judged.status == 0, judged.err
     assert len((moved / "a.csv").read_text().splitlines()) == 6
+    judged = live("run=other", "points=50", cwd=moved, program="evaluate", tricks=[in_a_hurry])
+    assert judged.status == 0, judged.err
+    ended = [path for path in (moved / "other").rglob("*") if path.is_file()]
+    assert {"report.html", "metrics.json"} <= {path.name for path in ended}
+    assert [path for path in ended if str(tmp_path).encode() in path.read_bytes()] == []
 
 
 def test_row_36_a_clock_set_back_changes_nothing(tmp_path, whole):

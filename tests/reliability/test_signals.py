@@ -60,6 +60,31 @@ def test_row_03_sigterm_in_evaluation_leaves_no_half_report(place, tmp_path, who
     assert [*(tmp_path / "run" / "evaluation").iterdir()] == []
 
 
+TASKS = {
+    "sample": ("realnvp", ("n=100",), ("samples", "_table")),
+    "score": ("realnvp", ("input=a.csv",), ("log_prob", "content")),
+    "impute": ("masked_transformer", ("input=a.csv",), ("quantise", "content")),
+    "members": ("wgan_gp", ("n=2",), ("draw", "encoded")),
+}
+TASK = [pytest.param(task, marks=pytest.mark.slow if task == "members" else ()) for task in TASKS]
+
+
+@pytest.mark.parametrize("when", [0, 1], ids=["drawing", "before it is written"])
+@pytest.mark.parametrize("task", TASK)
+def test_row_03_sigterm_in_any_task_leaves_no_file(task, when, tmp_path, whole):
+    kind, arguments, places = TASKS[task]
+    shutil.copytree(whole(kind), tmp_path / "run")
+    (tmp_path / "a.csv").write_text("x,y\n0.5,0.25\n" + ("1.0,\n" if task == "impute" else ""))
+    name = "sample" if task == "members" else task
+    told = (f"task={name}", "run=run", f"output=b.{'nc' if task == 'members' else 'csv'}", *arguments)
+    # the second lattice of `impute` is that of what it has drawn
+    call = 2 if places[when] == "quantise" else 1
+    tricks = [told_at(f"flows.evaluation.tasks.{name}:{places[when]}", call, SIGTERM)]
+    end = live(*told, cwd=tmp_path, program="evaluate", tricks=tricks)
+    assert (end.status, end.err, end.out) == (143, "evaluate.py: terminated\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "run"]
+
+
 @pytest.mark.slow
 def test_row_03_sigterm_while_a_report_is_written_comes_too_late(tmp_path, whole):
     shutil.copytree(whole(), tmp_path / "run")

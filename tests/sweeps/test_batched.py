@@ -571,7 +571,7 @@ PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(zoo.ROOT)!r})
 from flows.cli import entry
-entry("config", together=lambda configs, size: [None] * len(configs))(print)()
+entry("config", train_many=lambda configs, size: [None] * len(configs))(print)()
 """
 
 

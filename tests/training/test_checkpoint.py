@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 
 import pytest
@@ -68,7 +70,9 @@ def test_damage_is_found_and_the_one_before_taken(tmp_path, name):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(UserError, match="SHA-256"):
+    with pytest.raises(
+        UserError, match=r"SHA-256|not a whole checkpoint"
+    ):  # the header of weights is read before
         checkpoint.read(tmp_path / "00000002")
     assert checkpoint.newest(tmp_path) == tmp_path / "00000001"
 
@@ -78,6 +82,76 @@ def test_a_missing_file_makes_it_incomplete(tmp_path, name):
     path = checkpoint.write(tmp_path, 1, content(1))
     (path / name).unlink()
     assert checkpoint.newest(tmp_path) is None
+
+
+def sparse(path, name, data, size):
+    """A file of that size, zeros after what is given, vouched for by the manifest."""
+    (path / name).write_bytes(data)
+    os.truncate(path / name, size)
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["sha256"][name] = hashlib.sha256((path / name).read_bytes()).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest, indent=1))
+
+
+def header(tensors):
+    text = json.dumps(tensors).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+FLOATS = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "size"),
+    [
+        ({"w": FLOATS}, 2**16),  # longer than its weights
+        ({"w": FLOATS}, 40),  # cut short
+        ({"w": FLOATS | {"shape": [3]}}, None),
+        ({"w": FLOATS | {"data_offsets": [4, 12]}}, None),
+        ({"w": FLOATS, "v": FLOATS}, None),
+        ({"w": FLOATS | {"dtype": "F31"}}, None),
+        ({"w": FLOATS | {"shape": [2, 1.0]}}, None),
+        ({"w": FLOATS | {"shape": [1] * 999 + [2]}}, None),
+        ({"w": FLOATS | {"shape": [-2, -1]}}, None),
+        ({"w": 3}, None),
+        ([3], None),
+        (3, None),
+    ],
+)
+def test_weights_that_contradict_their_header_are_no_checkpoint(tmp_path, tensors, size):
+    path = checkpoint.write(tmp_path, 1, content(1))
+    data = header(tensors)
+    sparse(path, "model.safetensors", data, size or len(data) + 8)
+    with pytest.raises(checkpoint.Damaged, match="not a whole checkpoint") as refusal:
+        checkpoint.read(path)
+    assert "\n" not in str(refusal.value)
+    assert checkpoint.newest(tmp_path) is None
+
+
+def test_what_no_run_writes_that_long_is_no_checkpoint(tmp_path):
+    for name, size in (("model.safetensors", 2**24), ("state.json", 2**21), ("manifest.json", 2**21)):
+        path = checkpoint.write(tmp_path, 1, content(1))
+        data = (2**24 - 8).to_bytes(8, "little") if name.startswith("model") else b"{}"
+        (path / name).write_bytes(data)
+        os.truncate(path / name, size)
+        with pytest.raises(checkpoint.Damaged, match=r"header of weights can't be|larger than"):
+            checkpoint.read(path)
+
+
+def test_a_manifest_names_weights_alone(tmp_path):
+    path = checkpoint.write(tmp_path, 1, content(1))
+    sparse(path, "model.bin", b"", 10)
+    with pytest.raises(checkpoint.Damaged, match="a file that holds no weights"):
+        checkpoint.read(path)
+
+
+def test_a_part_is_read_alone_and_no_more_than_a_net_needs(tmp_path):
+    path = checkpoint.write(tmp_path, 1, content(1))
+    assert checkpoint.read(path, only=("model",)).tensors.keys() == {"model"}
+    assert checkpoint.extents(path, "model") == {"w": 12}
+    assert checkpoint.read(path, checkpoint.most(torch.nn.Linear(1, 1))).state == {"turn": 1}
+    with pytest.raises(UserError, match="larger than a checkpoint of this model"):
+        checkpoint.read(path, 50)
 
 
 def test_a_failing_write_leaves_the_old_one_and_no_temporary(tmp_path, monkeypatch):

@@ -129,7 +129,7 @@ def test_a_budget_in_seconds_holds_the_compiling(tmp_path, monkeypatch):
         steps(10, "true")
 
 
-def test_with_a_budget_in_seconds_auto_compiles_nothing(tmp_path, monkeypatch):
+def test_where_the_last_step_isnt_known_auto_compiles_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("flows.training.runtime.has_compiler", lambda device: True)
     often = [
         f"run_dir={tmp_path}",
@@ -138,7 +138,8 @@ def test_with_a_budget_in_seconds_auto_compiles_nothing(tmp_path, monkeypatch):
         "model.width=8",
         "logger=csv",
     ]
-    for more, answer in ([], True), (["trainer.max_seconds=0.5"], False):
+    early = (["trainer.max_seconds=0.5"], False), (["trainer.patience=3"], False)
+    for more, answer in ([], True), *early:
         session = composed.session(*often, *more)
         with session.opened():
             session.run.steps = 10**6

@@ -163,6 +163,63 @@ def test_restored_it_goes_the_same_way(name):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+SLOTTED = OPTIMIZERS | {
+    "amsgrad": partial(torch.optim.Adam, lr=1e-2, amsgrad=True),
+    "nadam": partial(torch.optim.NAdam, lr=1e-2),
+    "adagrad": partial(torch.optim.Adagrad, lr=1e-2),
+    "plain": partial(torch.optim.SGD, lr=1e-2),
+}
+
+
+def moved(name: str, steps: int) -> Player:
+    player = Player(net(), SLOTTED[name], ema=0.9)
+    for _ in range(steps):
+        move(player, player.backward(loss(player.net)))
+    return player
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("name", SLOTTED)
+def test_what_any_optimizer_keeps_is_taken_back(name, steps):
+    state = moved(name, steps).state()
+    again = Player(net(1), SLOTTED[name], ema=0.9)
+    again.restore(state)
+    assert again.state().keys() == state.keys()
+    assert all(torch.equal(again.state()[key], value) for key, value in state.items())
+
+
+@pytest.mark.parametrize("name", SLOTTED)
+def test_slots_of_another_name_shape_or_type_are_refused_before_anything_is_taken(name):
+    """A fused kernel trusts them, and would write beyond the end of a shorter one."""
+    state = moved(name, 2).state()
+    slots = [key for key in state if key.startswith("optimizer.")]
+    for slot in slots:
+        cut = state[slot].flatten()[:1] if state[slot].dim() else torch.ones(3)
+        without = {key: value for key, value in state.items() if key != slot}
+        refused(name, without, slot)
+        refused(name, without | {slot: cut}, slot)
+        refused(name, without | {slot: state[slot].half()}, slot)
+    refused(name, state | {"optimizer.zzz": torch.zeros(26)}, r"optimizer\.zzz is float32 \(26,\) there")
+    refused(name, {k: v for k, v in state.items() if k != "good"}, "good is absent there")
+    refused(name, state | {"good": torch.tensor(2.0)}, r"good is float32 \(\) there and int64 \(\) here")
+    refused(name, state | {"good": torch.tensor(3)}, "good is 3")
+    refused(name, state | {"steps": torch.tensor(-1)}, "steps is -1")
+
+
+def refused(name: str, state: dict[str, torch.Tensor], said: str) -> None:
+    player = Player(net(1), SLOTTED[name], ema=0.9)
+    before = player.state()
+    with pytest.raises(ValueError, match=said):
+        player.restore(state)
+    assert all(torch.equal(player.state()[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("step", [-1.0, 0.0, 3.0, float("inf"), float("nan")])
+def test_an_optimizers_count_of_steps_is_ours(step):
+    state = moved("adamw", 2).state()
+    refused("adamw", state | {"optimizer.step": torch.tensor(step)}, r"optimizer\.step is")
+
+
 def test_weights_that_do_not_fit_are_refused_by_name():
     with pytest.raises(UserError, match=r"0\.weight has shape \(4, 3\) there and \(5, 3\) here"):
         fill(net(), nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).state_dict())

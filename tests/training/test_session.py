@@ -389,15 +389,15 @@ def test_a_checkpoint_that_can_not_be_read_stops_the_command_and_stays(tmp_path,
     """Which says nothing of what it holds: the disk may be back in an hour."""
     session(tmp_path, small.trainer(keep=2))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    read_bytes, path = Path.read_bytes, checkpoint.newest(tmp_path / "checkpoints" / kind)
+    opened, path = Path.open, checkpoint.newest(tmp_path / "checkpoints" / kind)
 
-    def failing(self):
+    def failing(self, *how, **more):
         if self.parent == path:
             raise OSError(errno.EIO, "Input/output error", str(self))
-        return read_bytes(self)
+        return opened(self, *how, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", failing)
+        patch.setattr(Path, "open", failing)
         with pytest.raises(UserError, match=rf"{path}/.*: can't be read \(Input/output error\); nothing was"):
             session(tmp_path, small.trainer(keep=2, max_steps=60))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -72,9 +72,10 @@ def test_nan_is_never_the_best():
 
 @pytest.mark.parametrize("scores", [(float("nan"), float("inf")), (2.0, 3.0)])
 def test_patience_is_saved_whether_or_not_a_score_was_finite(scores):
-    run, _ = small.start(small.trainer())
-    again, _ = small.start(small.trainer())
-    run.turn = 10
+    trainer = small.trainer()
+    (run, _), (again, _) = small.start(trainer), small.start(trainer)
+    for _ in range(10):
+        trainer.take_turn(run)
     for score in scores:
         run.judge(score)
     again.restore(run.state())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from flows.evaluation.plots.images import dress, ends_of, image
+from flows.evaluation.frame import Frame
+from flows.evaluation.plots.images import dress, ends_of, image, mark
 from flows.evaluation.plots.style import WIDTH, cut, label, panels
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ MEMBERS = 4  # shown
 PANEL, BARS = 1.25, 1.3  # inches
 
 
-def field_panels(
-    seen: Tensor | None, x: Tensor, members: Tensor, names: Sequence[str], channel: int = 0
-) -> Figure:
-    """A case a row: what is given, what came true, the members' mean and spread, and some members.
+def field_panels(seen: Tensor | None, x: Tensor, members: Tensor, around: Frame, channel: int = 0) -> Figure:
+    """A case a row: its context, what came true, the members' mean and spread, and some members.
 
     All but the spread share one scale of colour.
 
@@ -30,13 +29,13 @@ def field_panels(
         seen: What the context says of the channel.
         x: Held-out fields.
         members: Draws under their contexts.
-        names: Of the channels.
+        around: Names and units of the channels, coordinates of the cells.
         channel: Which one is shown.
     """
-    shown = {} if seen is None else {"given": seen}
+    shown = {} if seen is None else {"context": seen}
     drawn = members[:, :, channel]
     shown |= {"truth": x[:, channel], "mean": drawn.mean(1), "spread": drawn.std(1)}
-    shown |= {f"draw {k + 1}": drawn[:, k] for k in range(MEMBERS)}
+    shown |= {f"sample {k + 1}": drawn[:, k] for k in range(MEMBERS)}
     height = PANEL * x.shape[-2] / x.shape[-1] + 0.08
     figure, axes = panels(len(x), len(shown), height)
     figure.set_size_inches(len(shown) * PANEL + BARS, len(x) * height + 0.3)
@@ -50,9 +49,12 @@ def field_panels(
         colours = "magma" if title == "spread" else "viridis"
         images[title] = image(each, field, ends, colours)
         label(each, title if place < len(shown) else "")
+        last = place // len(shown) == len(x) - 1
+        mark(each, around, left=place % len(shown) == 0 and last, bottom=place % len(shown) == 0 and last)
+    name = around.channels[channel]
     for title in ("truth", "spread"):
         bar = figure.colorbar(images[title], ax=axes, shrink=0.8, pad=0.01, fraction=0.03)
-        dress(bar, names[channel] if title == "truth" else f"spread of {names[channel]}")
+        dress(bar, name if title == "truth" else f"spread of {name}")
     return figure
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from flows.evaluation.frame import Frame
+from flows.evaluation.plots.features import short
 from flows.evaluation.plots.style import INK, MUTED, TEXT, cut
 
 if TYPE_CHECKING:
@@ -27,10 +29,28 @@ def ends_of(fields: Tensor) -> tuple[float, float]:
 
 
 def image(axes: Axes, field: Tensor, ends: tuple[float, float], colours: str = "viridis") -> AxesImage:
-    """A field (H, W), its first row at the bottom, without ticks."""
+    """A field (H, W), its first row at the bottom, without ticks; `mark` gives it some."""
     axes.set_xticks([])
     axes.set_yticks([])
     return axes.imshow(field.numpy(), origin="lower", vmin=ends[0], vmax=ends[1], cmap=colours)
+
+
+def mark(axes: Axes, around: Frame, left: bool, bottom: bool) -> None:
+    """Beside an image, the coordinates of its first and last cells, where they are known.
+
+    Args:
+        axes: The image's.
+        around: What is known.
+        left: Whether rows are marked.
+        bottom: Whether columns are.
+    """
+    shown = ((axes.yaxis, around.rows, left), (axes.xaxis, around.columns, bottom))
+    height, width = axes.get_images()[0].get_size()
+    for (axis, side, wanted), cells in zip(shown, (height, width), strict=True):
+        if side is not None and wanted:
+            axis.set_ticks([0, cells - 1], [short(end) for end in (side.first, side.last)])
+            axis.set_tick_params(labelsize=TEXT - 3, labelcolor=INK, color=MUTED)
+            axis.set_label_text(cut(side.name, 28), color=INK, fontsize=TEXT - 2.5, parse_math=False)
 
 
 def dress(bar: Colorbar, name: str = "") -> None:

@@ -66,3 +66,8 @@ def warn(lines: Iterable[str]) -> None:
     """Say what is amiss, beside the output."""
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
+
+
+def tell(line: str) -> None:
+    """Say at once what is being done, for what takes a while, beside the output."""
+    print(line, file=sys.stderr, flush=True)

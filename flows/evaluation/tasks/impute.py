@@ -19,6 +19,7 @@ from flows.evaluation.tables import frame, read
 from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import alike, ending, ready, warn, write
 from flows.lattice import dequantise, quantise
+from flows.signals import stop_if_asked
 from flows.types import PositiveInt, Seed
 from flows.wording import choose
 
@@ -97,7 +98,9 @@ def impute(
         said = ""
         done = f"{int(empty.sum()):,} cells of {len(table):,} rows filled"
     warn(opened.warnings)
-    write(path, content(table, kind))
+    written = content(table, kind)
+    stop_if_asked()  # for the last time
+    write(path, written)
     print(f"{said}{done}: {path}")
 
 
@@ -177,6 +180,7 @@ def _fill(
     for pattern in hidden.unique(dim=0):
         rows = (hidden == pattern).all(1).nonzero()[:, 0]
         for some in rows.split(BLOCK):
+            stop_if_asked()
             about = None if context is None else context[some].to(device, dtype)
             drawn = model.impute(spread[some], ~pattern, about, generator).double().cpu()
             filled[some] = torch.where(pattern, quantise(drawn, spec), x[some])

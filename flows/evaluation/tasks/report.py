@@ -18,16 +18,16 @@ from flows.evaluation.blocks import examples
 from flows.evaluation.ensembles import MEMBERS
 from flows.evaluation.figures import png, training_figures
 from flows.evaluation.meaning import text
-from flows.evaluation.measure import measure
+from flows.evaluation.measure import PAIRS, POINTS, measure
 from flows.evaluation.mixture import Mixture
 from flows.evaluation.plots import densities, loss_curves
 from flows.evaluation.report import Step, comparison, page
 from flows.evaluation.runs import OUTPUTS, Opened, find, open_run
 from flows.evaluation.tabular import csv_text
-from flows.evaluation.tasks.files import ready, warn, write
+from flows.evaluation.tasks.files import ready, tell, warn, write
 from flows.lattice import dequantise
 from flows.signals import stop_if_asked
-from flows.training.folder import flat, free, short, telling
+from flows.training.config_diff import distinguishing_keys, flatten, is_free, shorten
 from flows.training.outcome import override
 from flows.training.saved import Saved
 from flows.types import Members, PositiveInt, Seed
@@ -42,12 +42,21 @@ _MIXTURE = "mixture"  # what the mean of densities is called among runs
 _NAMED = {"command": "command, as the run recorded it"}  # a stranger's file: to read, not to paste
 
 
+class Sizes(NamedTuple):
+    """How much is measured, in the order in which `measure` takes it."""
+
+    points: int = POINTS
+    pairs: int = PAIRS
+    n_members: int = MEMBERS
+
+
 def report(
     run: str = "latest",
     runs: list[str] | None = None,
     mixture: bool = False,
     output: str | None = None,
-    points: PositiveInt = 100_000,
+    points: PositiveInt = POINTS,
+    pairs: PositiveInt = PAIRS,
     n_members: Members = MEMBERS,
     checkpoint: Literal["best", "last"] = "best",
     data: Mapping[str, str] | None = None,
@@ -62,6 +71,7 @@ def report(
         mixture: Whether to lay beside them the mean of their densities.
         output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
         points: Most test points used.
+        pairs: Most points on each side of scores that compare all pairs of points.
         n_members: Draws for each held-out case, where x is a field, 2 to 1000.
         checkpoint: Which weights.
         data: Where files of its dataset lie now, by their keys.
@@ -70,6 +80,7 @@ def report(
 
     Raises: UserError.
     """
+    sizes = Sizes(points, pairs, n_members)
     if runs is None:
         if mixture:
             raise UserError(
@@ -79,25 +90,27 @@ def report(
         opened = open_run(path, checkpoint, trusted_packages, data)
         _ = opened.dataset  # before anything is written: it may not be there
         folder = ready(Path(output) if output else path / "evaluation")
-        _single(opened, checkpoint, folder, points, n_members, seed)
+        _single(opened, checkpoint, folder, sizes, seed)
         return
     if not runs:
         raise UserError("runs=[]: name at least one run, or leave it out for run=latest")
     every = {}
     for path in dict.fromkeys(find(each) for each in runs):
-        short = path.resolve().name
-        name = str(path.resolve()) if short in every or short == _MIXTURE else short
+        own = path.resolve().name
+        name = str(path.resolve()) if own in every or own == _MIXTURE else own
         every[name] = open_run(path, checkpoint, trusted_packages, data)
     judged = {name: Judged(each.density, each.dataset) for name, each in every.items()}
     if mixture:
         judged[_MIXTURE] = _mixture(every)
     folder = ready(Path(output) if output else OUTPUTS / "comparison")
-    _several(every, judged, folder, points, n_members, seed)
+    _several(every, judged, folder, sizes, seed)
 
 
-def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_members: int, seed: int) -> None:
+def _single(opened: Opened, checkpoint: str, folder: Path, sizes: Sizes, seed: int) -> None:
     saved, density, dataset = opened.saved, opened.density, opened.dataset
-    metrics, doubts = measure(density, dataset, seed, points, n_members=n_members)
+    tell(f"{saved.path}: measuring")
+    metrics, doubts = measure(density, dataset, seed, *sizes)
+    tell(f"{saved.path}: drawing figures")
     warnings = [*opened.warnings, *doubts]
     figures = _curves({"run": saved.metrics()})
     figures |= training_figures(density, dataset, "test", SHOWN, seed, DRAWS, CASES)
@@ -106,7 +119,7 @@ def _single(opened: Opened, checkpoint: str, folder: Path, points: int, n_member
     write(folder / "metrics.json", json.dumps(_plain(metrics), indent=1) + "\n")
     write(folder / "metrics.csv", csv_text([("metric", "value"), *metrics.items()]))
     facts = {_NAMED.get(key, key): value for key, value in saved.facts.items() if key != "spec"}
-    steps = _steps(saved.path, saved.facts, checkpoint, n_members, seed)
+    steps = _steps(saved.path, saved.facts, checkpoint, sizes, seed)
     html = page(
         saved.path.resolve().name,
         _summary(saved, checkpoint),
@@ -162,13 +175,13 @@ def _several(
     every: Mapping[str, Opened],
     judged: Mapping[str, Judged],
     folder: Path,
-    points: int,
-    n_members: int,
+    sizes: Sizes,
     seed: int,
 ) -> None:
     metrics, warnings = {}, []
     for name, (density, dataset) in judged.items():
-        metrics[name], doubts = measure(density, dataset, seed, points, n_members=n_members)
+        tell(f"{name}: measuring")
+        metrics[name], doubts = measure(density, dataset, seed, *sizes)
         known = every[name].warnings if name in every else []
         warnings += [f"{name}: {line}" for line in (*known, *doubts)]
     if len({*map(_hash, every.values())}) > 1:
@@ -197,10 +210,10 @@ def _several(
 
 def _titles(every: Mapping[str, Opened]) -> dict[str, str]:
     """Each run's name, and what tells it from the others."""
-    configs = {name: dict(flat(opened.saved.config)) for name, opened in every.items()}
-    shown = [key for key in telling([*configs.values()]) if not free(key)]
+    configs = {name: flatten(opened.saved.config) for name, opened in every.items()}
+    shown = [key for key in distinguishing_keys([*configs.values()]) if not is_free(key)]
     return {
-        name: " ".join([name, *("=".join(map(str, short(key, config.get(key)))) for key in shown)])
+        name: " ".join([name, *("=".join(map(str, shorten(key, config.get(key)))) for key in shown)])
         for name, config in configs.items()
     }
 
@@ -239,11 +252,12 @@ def _plain(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 
-def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, n_members: int, seed: int) -> list[Step]:
+def _steps(path: Path, facts: Mapping[str, Any], checkpoint: str, sizes: Sizes, seed: int) -> list[Step]:
     """Commands to paste: none is taken as it stands from the run's files, which may be anyone's."""
     program, run = ["python", "evaluate.py"], override("run", str(path))
     again = [] if checkpoint == "best" else [f"checkpoint={checkpoint}"]
-    again += [] if n_members == MEMBERS else [f"n_members={n_members}"]
+    usual = Sizes()._asdict()
+    again += [f"{key}={size}" for key, size in sizes._asdict().items() if size != usual[key]]
     again += [] if seed == 0 else [f"seed={seed}"]
     of_fields = len(facts.get("spec", {}).get("shape", ())) == 3
     drawn = ["n=50", "output=members.nc"] if of_fields else ["n=5000", "output=samples.csv"]

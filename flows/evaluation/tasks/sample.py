@@ -23,6 +23,7 @@ from flows.evaluation.tables import frame
 from flows.evaluation.tasks.context import typed_context
 from flows.evaluation.tasks.files import ending, ready, warn, write
 from flows.lattice import quantise
+from flows.signals import stop_if_asked
 from flows.training.thinned import evenly
 from flows.types import PositiveInt, Seed
 
@@ -103,7 +104,9 @@ def sample(
         spec = spec._replace(dtypes=None, levels=None)
     else:
         drawn = quantise(drawn, spec)
-    write(path, _table(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind))
+    written = _table(drawn.to(dtype), None if contexts is None else contexts.to(dtype), spec, kind)
+    stop_if_asked()  # for the last time
+    write(path, written)
     print(f"{n:,} samples: {path}")
 
 
@@ -132,7 +135,9 @@ def _members(path: Path, opened: Opened, n: int, cases: int | None, seed: int) -
     layout = opened.dataset.layout("test")
     if layout is not None:
         layout = layout.isel({layout[spec.names[0]].dims[0]: places.numpy()})
-    write(path, encoded(drawn.to(place(opened.density)[1]), spec, layout))
+    written = encoded(drawn.to(place(opened.density)[1]), spec, layout)
+    stop_if_asked()  # for the last time
+    write(path, written)
     print(f"{n:,} members of {len(places):,} test cases: {path}")
 
 

@@ -18,6 +18,7 @@ from flows.evaluation.runs import find, open_run
 from flows.evaluation.tables import Rows, read
 from flows.evaluation.tasks.files import alike, ending, ready, warn, write
 from flows.lattice import dequantise, quantise, within
+from flows.signals import stop_if_asked
 from flows.types import Seed
 
 NEW = ("log_prob", "log_prob_quantile")
@@ -80,7 +81,9 @@ def score(
     lost = int((scores.isnan() & whole).sum())
     if lost:
         warn([f"{lost} rows of {input} are so far out that the model gives no number"])
-    write(path, content(table, kind))
+    written = content(table, kind)
+    stop_if_asked()  # for the last time
+    write(path, written)
     left = f", {int((~whole).sum()):,} with empty cells left" if not bool(whole.all()) else ""
     print(f"{int(whole.sum()):,} rows scored{left}: {path}")
 
