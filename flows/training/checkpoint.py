@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from flows.errors import UserError
 from flows.files import read_bounded, sync_folder, write_through, writing
-from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
 _PREPARED, _PUT_ASIDE = re.compile(r"\.\d+\.tmp", re.ASCII), re.compile(r"\.\d+\.old\.tmp", re.ASCII)

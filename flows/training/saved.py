@@ -89,7 +89,7 @@ class Saved:
         return cast("Density", model.eval().requires_grad_(False))
 
     def _ration(self, sizes: Iterable[int]) -> int:
-        """Bytes that a model of weights of these sizes may take while it is built; of fields, masks besides."""
+        """Bytes that a model of weights of these sizes may take while it is built; of fields masks too."""
         size = sum(max(LEAST, each) for each in sizes)
         numbers = math.prod(self.spec.shape) + math.prod(self.spec.context_shape or (0,))
         return _TIMES * size + _CELL * min(numbers, NUMBERS) + _SPARE
