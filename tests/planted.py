@@ -198,7 +198,7 @@ FAULTS = {
     ),
     "dropout's generator not restored": Fault(
         "flows/training/run.py",
-        '_process_generator(self.generator.device).set_state(own["dropout"])',
+        "_process_generator(self.generator.device).set_state(self._dropout)",
         "pass",
         "tests/training/test_lattice_runs.py::test_a_run_carried_on_ends_with_the_same_bits",
     ),
@@ -375,6 +375,30 @@ FAULTS = {
         "torch.randint(len(drawn), lead, ",
         "torch.randint(len(drawn), (n, *(1 for _ in lead[1:])), ",
         "tests/evaluation/test_mixture.py::test_each_context_has_a_member_of_its_own",
+    ),
+    "a save that some members had made left undone by the others": Fault(
+        "flows/sweeps/saving.py",
+        'if marks[member].startswith(f"1 of {there[marks[member]]} "):',
+        "if False:",
+        "tests/sweeps/test_batched.py::test_a_batch_cut_between_two_members_saves_is_the_one_never_stopped",
+    ),
+    "a save that no member had made done by some": Fault(
+        "flows/sweeps/saving.py",
+        'if marks[member].startswith(f"1 of {there[marks[member]]} "):',
+        "if True:",
+        "tests/sweeps/test_batched.py::test_a_batch_cut_between_two_members_saves_is_the_one_never_stopped",
+    ),
+    "each member saved at steps of its own": Fault(
+        "flows/sweeps/saving.py",
+        "if any(member.due.last for member in members):\n        _save(members)",
+        "_save([member for member in members if member.due.last])",
+        "tests/sweeps/test_batched.py::test_members_that_would_save_at_other_steps_save_together",
+    ),
+    "dropout carried on from where another member ended": Fault(
+        "flows/sweeps/batched.py",
+        "    active[0].run.resume_dropout()",
+        "    pass",
+        "tests/sweeps/test_batched.py::test_members_that_would_save_at_other_steps_save_together",
     ),
     "a bug ends a sweep": Fault(
         "flows/cli.py",

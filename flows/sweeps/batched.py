@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from flows.core import Spec
-from flows.errors import UserError
-from flows.files import Unwritable
 from flows.objectives import Objective
 from flows.signals import Stopped, stop_if_asked
 from flows.sweeps.member import Member
+from flows.sweeps.saving import complete, save_due, save_stopped
 from flows.sweeps.together import Together
 from flows.training.bar import Bar
 from flows.training.outcome import Outcome
@@ -81,8 +79,14 @@ def _train(sessions: Mapping[int, Session], conclude: Callable[[Outcome], None])
     next(iter(sessions.values())).runtime.enter()  # equal for all; other groups were prepared since
     with ExitStack() as folders:
         for member in members.values():
-            folders.enter_context(member.opened())
-        fit([member for member in members.values() if member.error is None])
+            folders.enter_context(member.held())
+        complete([member for member in members.values() if member.error is None])
+        for member in members.values():
+            if member.error is None:
+                member.stand()
+        standing = [member for member in members.values() if member.error is None]
+        fit([member for member in standing if not member.diverged])
+        fit([member for member in standing if member.diverged])  # later, for it had left the others' batch
         for member in members.values():
             if member.error is None:
                 with member.alone():
@@ -96,11 +100,12 @@ def fit(members: Sequence[Member]) -> None:
     Compiled, the batch keeps its size to the end, and rows of runs that have ended are computed for nothing.
 
     Args:
-        members: Opened ones of equal shape.
+        members: Ones of equal shape, which stand.
     """
     active = [member for member in members if member.goes_on]
     if not active:
         return
+    active[0].run.resume_dropout()  # one that has ended may have been opened since
     # only if asked to: it takes a minute for each size, and even splines gain no more than a quarter
     compiled = any(member.session.runtime.compile is True for member in active)
     with told_when_stopped(active[0].run), ExitStack() as trainings:
@@ -150,12 +155,11 @@ def step(together: Together, going: Mapping[int, Member]) -> Mapping[int, Member
 
 
 def look_up(members: Mapping[int, Member]) -> Mapping[int, Member]:
-    """Look at each that has taken a step since its last look; return those that go on."""
-    for member in members.values():
-        with member.alone():
-            if member.error is None and member.run.seen < member.run.step:
-                session = member.session
-                session.trainer.look_up(session.run, session.validation, session.monitor)
+    """Look at each that has taken a step since its last look, and save; return those that go on."""
+    looked = [member for member in members.values() if member.goes_on and member.run.seen < member.run.step]
+    for member in looked:
+        member.look_up()
+    save_due([member for member in looked if member.error is None])
     going = {row: member for row, member in members.items() if member.goes_on}
     if len(going) < len(members):
         for member in members.values():
@@ -164,13 +168,3 @@ def look_up(members: Mapping[int, Member]) -> Mapping[int, Member]:
             else:
                 member.leave()
     return going
-
-
-def save_stopped(members: Sequence[Member]) -> None:
-    """Save each that goes on, even if another can't be."""
-    for member in members:
-        if member.goes_on:
-            try:
-                member.session.trainer.save_stopped(member.run, member.session.folder.path)
-            except (UserError, Unwritable) as error:
-                print(f"{member.session.folder.path}: not saved: {error}", file=sys.stderr)

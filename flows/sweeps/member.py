@@ -8,6 +8,9 @@ from typing import final
 
 from flows.training.run import Run
 from flows.training.session import Session
+from flows.training.trainer import Due
+
+_NOTHING = Due(last=False, best=False)
 
 
 @final
@@ -20,10 +23,20 @@ class Member:
 
     error: Exception | None = None
     """Why it failed: the first thing that went wrong."""
+    due = _NOTHING
+    """What its look has found to be saved, until it is."""
+    diverged = False
+    """Whether it had when it was left."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._training = ExitStack()
+
+    def stand(self) -> None:
+        """Take the run to where its folder says that it stands."""
+        with self.alone():
+            self.diverged = self.session.folder.facts().get("status") == "diverged"
+            self.session.stand()
 
     @property
     def run(self) -> Run:
@@ -31,7 +44,7 @@ class Member:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it has steps to take; only an opened one knows."""
+        """Whether it has steps to take; only one that stands knows."""
         return self.error is None and not self.session.done
 
     @contextmanager
@@ -48,11 +61,11 @@ class Member:
             self.error = self.error or error
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         """While the context is open, its folder is held, unless that failed."""
         folder = ExitStack()
         with self.alone():
-            folder.enter_context(self.session.opened())
+            folder.enter_context(self.session.held())
         try:
             yield
         finally:  # an error inside the context concerns all members
@@ -76,6 +89,24 @@ class Member:
             yield
         finally:
             self._training.close()
+
+    def look_up(self) -> None:
+        """The look after a step, but for what is to be saved."""
+        with self.alone():
+            session = self.session
+            self.due = session.trainer.look_up(session.run, session.validation, session.monitor)
+
+    def unsaved(self) -> bool:
+        """Whether it has gone on, or come to its end, since it was saved."""
+        with self.alone():
+            trains = self.goes_on or self.due.last
+            return trains and self.session.trainer.unsaved(self.run, self.session.folder.path)
+        return False
+
+    def save_best(self) -> None:
+        """Save it as its best, if it is: after it is saved, so that it never resumes before its best."""
+        due, self.due = self.due, _NOTHING
+        self.session.trainer.save(self.run, self.session.folder.path, due._replace(last=False))
 
     def leave(self, error: Exception | None = None) -> None:
         """End its training: note where it stands, and close its files.

@@ -8,7 +8,7 @@ import math
 import re
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, final
@@ -22,7 +22,8 @@ from flows.files import read_bounded, sync_folder, write_through, writing
 from flows.wording import one_line
 
 Tensors = dict[str, Tensor]
-_PUT_ASIDE = re.compile(r"\.\d+\.old\.tmp", re.ASCII)
+_PREPARED, _PUT_ASIDE = re.compile(r"\.\d+\.tmp", re.ASCII), re.compile(r"\.\d+\.old\.tmp", re.ASCII)
+_MARK = "mark"
 _MANIFEST, _STATE, _HEADER, _BLOCK = 2**20, 2**20, 2**23, 2**20  # most bytes
 _TIMES, _SPARE = 12, 2**24  # of a net: itself and its average, up to four slots, all of twice the precision
 _BYTES = {
@@ -53,7 +54,6 @@ class Damaged(UserError):
     """A checkpoint that was read and isn't what was written."""
 
 
-@writing()
 def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     """Write `folder`/{step}, then drop all but the newest `keep` there.
 
@@ -63,8 +63,23 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     Raises: Unwritable, the old checkpoints being as they were; also if the
         folder that holds those of a run is gone.
     """
-    path = at(folder, step)
-    beside, aside = folder / f".{path.name}.tmp", _aside(path)
+    prepare(folder, step, content)
+    return commit(folder, step, keep)
+
+
+@writing()
+def prepare(folder: Path, step: int, content: Checkpoint, mark: str = "") -> None:
+    """Write a checkpoint beside its place, where nobody looks for it until `commit` puts it there.
+
+    Args:
+        folder: As of `write`.
+        step: As of `write`.
+        content: As of `write`.
+        mark: Kept with it, for who finds it after a crash; it then outlives a power cut too.
+
+    Raises: As `write`.
+    """
+    beside = _beside(at(folder, step))
     files = {f"{name}.safetensors": save(_contiguous(t)) for name, t in content.tensors.items()}
     files["state.json"] = json.dumps(content.state, indent=1).encode()
     files["manifest.json"] = _manifest(step, {name: _digest(BytesIO(data)) for name, data in files.items()})
@@ -73,15 +88,34 @@ def write(folder: Path, step: int, content: Checkpoint, keep: int = 1) -> Path:
     shutil.rmtree(beside, ignore_errors=True)  # of a process that died
     beside.mkdir()
     try:
+        if mark:
+            write_through(beside / _MARK, mark.encode())
         for name, data in files.items():
             write_through(beside / name, data)
         sync_folder(beside)
+        if mark:
+            sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+@writing()
+def commit(folder: Path, step: int, keep: int = 1) -> Path:
+    """Put in its place what was prepared, then drop all but the newest `keep` there.
+
+    Raises: As `write`.
+    """
+    path = at(folder, step)
+    beside, aside = _beside(path), _aside(path)
+    try:
         if path.exists():
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)  # where `find` looks too, since a crash may come now
         beside.rename(path)
-    finally:
+    except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        raise
     sync_folder(folder)
     for stale in folder.glob(".*.tmp"):  # only now, when what replaces them is there
         shutil.rmtree(stale)
@@ -145,6 +179,23 @@ def newest(folder: Path, until: int | None = None) -> Path | None:
     return None
 
 
+def prepared(folder: Path) -> Path | None:
+    """The newest checkpoint that was prepared there, whole, and not committed."""
+    for path in sorted(_prepared(folder), key=step_of, reverse=True):
+        with suppress(Damaged):
+            _verified(path)
+            return path
+    return None
+
+
+def mark(path: Path) -> str:
+    """What a checkpoint was marked with when it was prepared; nothing, if it wasn't or that can't be read."""
+    try:
+        return read_bounded(path / _MARK, _MANIFEST).decode()
+    except (OSError, ValueError):
+        return ""
+
+
 def damaged(folder: Path, step: int) -> Path | None:
     """The newest checkpoint after the step of the newest whole one, if there is any."""
     path = next(steps(folder), None)
@@ -152,10 +203,12 @@ def damaged(folder: Path, step: int) -> Path | None:
 
 
 def drop_beyond(folder: Path, step: int) -> None:
-    """Remove checkpoints after this step, of a life of the run that won't be continued."""
+    """Remove checkpoints after this step, and prepared ones: of a life of the run that won't be continued."""
     for path in [*steps(folder)]:
         if step_of(path) > step:
             shutil.rmtree(path)
+    for path in _prepared(folder):
+        shutil.rmtree(path)
 
 
 def steps(folder: Path) -> Iterator[Path]:
@@ -186,6 +239,15 @@ def _entries(folder: Path) -> list[Path]:
 
 def _unreadable(path: Path, error: OSError) -> UserError:
     return UserError(f"{error.filename or path}: can't be read ({error.strerror}); nothing was changed")
+
+
+def _prepared(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if _PREPARED.fullmatch(path.name)]
+
+
+def _beside(path: Path) -> Path:
+    """Where a checkpoint lies until it is put in its place."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def _aside(path: Path) -> Path:

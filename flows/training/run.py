@@ -72,6 +72,7 @@ class Run:
         self.compiled = False
         self.moves = False  # whether a fused gradient moves its player too
         self.fused: dict[str, Gradient] = {}
+        self._dropout: Tensor | None = None  # where it stood when this run was restored
         self._inputs: LossInputs | None = None  # of fused gradients
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -208,8 +209,8 @@ class Run:
         self.stream.restore(within(own, "stream."))
         if facts["device"] == self.generator.device.type:
             self.generator.set_state(own["generator"])
-            if self.drops:
-                _process_generator(self.generator.device).set_state(own["dropout"])
+            self._dropout = own["dropout"] if self.drops else None
+            self.resume_dropout()
         else:
             self.generator.manual_seed(self.generator.initial_seed() + facts["turn"])
             torch.manual_seed(self.generator.initial_seed())
@@ -266,6 +267,11 @@ class Run:
             noise = self.objective.noise(player, self.nets, batch, generator)
             logs |= self.objective.loss(player, self.nets, batch, noise)[1]
         return logs
+
+    def resume_dropout(self) -> None:
+        """Have the process's generator stand where this run was restored, as another's may have since."""
+        if self._dropout is not None:
+            _process_generator(self.generator.device).set_state(self._dropout)
 
 
 def _process_generator(device: torch.device) -> torch.Generator:

@@ -109,6 +109,16 @@ class Session:
     def opened(self) -> Iterator[None]:
         """While the context is open, the folder is this run's alone, and the run stands where it says.
 
+        Raises: As `held`, and UserError as `stand`.
+        """
+        with self.held():
+            self.stand()
+            yield
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the context is open, the folder is this run's alone.
+
         Raises:
             UserError if the folder holds another run, or another process trains there.
             Unwritable if nothing can be saved there.
@@ -116,18 +126,22 @@ class Session:
         stop_if_asked()
         self.folder.check(self.config, self.data_hash)  # before anything is touched
         with self.folder.held():
-            extended = self.folder.check(self.config, self.data_hash)  # again: it may have changed
+            self._extended = self.folder.check(self.config, self.data_hash)  # again: it may have changed
             self.folder.writable()
-            self.run, self.validation = self._stand()
-            self.run.steps = self._budget(extended)
-            if self.done and self.folder.facts().get("status") == "running":
-                self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
-            if self.logger.describe:
-                with self.run.players["model"].averaged():  # without dropout, which would draw numbers
-                    print(
-                        describe(self.model, self.run.stream.source.take(slice(0, self.trainer.batch_size)))
-                    )
             yield
+
+    def stand(self) -> None:
+        """Take the run to where its folder, which is held, says that it stands.
+
+        Raises: UserError if it can't be carried on from there.
+        """
+        self.run, self.validation = self._stand()
+        self.run.steps = self._budget(self._extended)
+        if self.done and self.folder.facts().get("status") == "running":
+            self.folder.note(status=self._status(), step=self.run.step)  # killed before it could say so
+        if self.logger.describe:
+            with self.run.players["model"].averaged():  # without dropout, which would draw numbers
+                print(describe(self.model, self.run.stream.source.take(slice(0, self.trainer.batch_size))))
 
     @contextmanager
     def training(self, compiled: bool, members: int = 1) -> Iterator[None]:

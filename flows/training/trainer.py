@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,13 @@ from flows.wording import choose
 
 Own = Mapping[Literal["lr", "clip_norm"], PositiveFloat]
 _STEPPING = 0.92  # of a budget in seconds; logging and saving take the rest
+
+
+class Due(NamedTuple):
+    """What a look has found to be saved: the run as it is, and that as its best; the best never alone."""
+
+    last: bool
+    best: bool
 
 
 @final
@@ -181,7 +188,7 @@ class Trainer:
                     stop_if_asked()
                     while run.seen == run.step:  # unequal if it was stopped before a step's look
                         self.take_turn(run)
-                    self.look_up(run, validation, monitor)
+                    self.save(run, monitor.folder, self.look_up(run, validation, monitor))
             except Stopped:
                 self.save_stopped(run, monitor.folder)
                 raise
@@ -193,10 +200,14 @@ class Trainer:
 
     def save_stopped(self, run: Run, folder: Path) -> None:
         """Save a run that was stopped between two steps, unless it is already."""
+        if self.unsaved(run, folder):
+            self.save(run, folder, Due(last=True, best=False))
+
+    def unsaved(self, run: Run, folder: Path) -> bool:
+        """Whether a run that stops now should be saved: not if it is, or has diverged."""
         last = folder / "checkpoints" / "last"
         saved = run.step == 0 or checkpoint.newest(last) == checkpoint.at(last, run.step)
-        if not saved and run.diverged_at() is None:
-            checkpoint.write(last, run.step, run.state(), self.keep)
+        return not saved and run.diverged_at() is None
 
     def take_turn(self, run: Run) -> None:
         """One update of the player whose turn it is."""
@@ -208,8 +219,8 @@ class Trainer:
         """Set the learning rate and the average's decay for the turn to come."""
         run.players[run.player].pace(self.schedule(run.step, run.steps))
 
-    def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> None:
-        """Between two steps, log, validate, draw and save what is due.
+    def look_up(self, run: Run, validation: Validation, monitor: Monitor) -> Due:
+        """Between two steps, log, validate and draw what is due; what to save then.
 
         Raises: Stopped from within validation or figures; the run is then as it was before this look.
         """
@@ -235,10 +246,14 @@ class Trainer:
         if values:
             monitor.log(step, values)
         run.seen = step
-        if save or better or self.done(run):
-            checkpoint.write(folder / "last", step, run.state(), self.keep)
-        if better:  # after the last, so that a run never resumes before its best
-            checkpoint.write(folder / "best", step, run.state())
+        return Due(last=save or better or self.done(run), best=better)
+
+    def save(self, run: Run, folder: Path, due: Due) -> None:
+        """Save what a look found due, in a run's folder."""
+        if due.last:
+            checkpoint.write(folder / "checkpoints" / "last", run.step, run.state(), self.keep)
+        if due.best:  # after the last, so that a run never resumes before its best
+            checkpoint.write(folder / "checkpoints" / "best", run.step, run.state())
 
     def _validates(self, step: int, steps_per_epoch: int) -> bool:
         epochs, within = divmod(step, steps_per_epoch)

@@ -31,6 +31,11 @@ KINDS = {
         *("trainer.objective.critic.width=4", "trainer.objective.n_critic=3"),
     ),
 }
+BATCHES = {  # at their default widths but the transformer; and how many members
+    "realnvp": (2, (*_MANY, *_MOONS)),
+    "spline_coupling": (2, (*_MANY, *_MOONS, "model=spline_coupling")),
+    "masked_transformer": (3, KINDS["masked_transformer"]),
+}
 _OWN = ("seconds", "command", "commit", "resumed", "machine")  # of each life
 
 

@@ -65,7 +65,7 @@ def test_row_31_one_bad_number_stops_before_the_update(what, bad, tmp_path):
     def look(run, *rest):
         if run.step == 24:
             before.update(files(best))
-        look_up(run, *rest)
+        return look_up(run, *rest)
 
     trainer.look_up = look
     with pytest.raises(UserError, match=r"non-finite at step 24;.*last/00000020"):

@@ -8,8 +8,8 @@ from signal import SIGTERM
 
 import pytest
 from lives import Life, live, until
-from runs import KINDS, differences, facts, step
-from tricks import dead_at, fault_in, told_at
+from runs import BATCHES, KINDS, differences, facts, leftovers, step
+from tricks import dead_at, dead_saving, fault_in, told_at
 
 SWEEP = ("-m", *KINDS["realnvp"], "run_dir=s", "seed=0,1,2")
 LAUNCHERS = {
@@ -107,6 +107,27 @@ def test_row_01_a_sweep_that_is_killed_ends_bit_equal(launcher, tmp_path, undist
         assert live(*SWEEP, *LAUNCHERS[launcher], cwd=tmp_path, tricks=[dead_at(LOOK, look)]).status == 9
     assert live(*SWEEP, *LAUNCHERS[launcher], cwd=tmp_path).status == 0
     agree(tmp_path / "s", undisturbed(launcher))
+
+
+KILLS = (("prepare", 8, (6, 6)), ("commit", 16, (16, 12)), ("commit", 24, (24, 20)))  # and what each leaves
+
+
+@pytest.mark.parametrize(
+    ("model", "kills"),
+    [("realnvp", KILLS[1:2]), *(pytest.param(model, KILLS, marks=pytest.mark.slow) for model in BATCHES)],
+)
+def test_row_01_a_batch_killed_between_two_members_saves_ends_bit_equal(model, kills, tmp_path):
+    """Before and after one has saved what the other hasn't; and between their ends."""
+    members, settings = BATCHES[model]
+    sweep = ("-m", *settings, f"seed={','.join(map(str, range(members)))}", *LAUNCHERS["batched"])
+    assert live(*sweep, "run_dir=whole", cwd=tmp_path).status == 0
+    for function, at, left in kills:
+        tricks = [dead_saving(function, "s/1/checkpoints/last", at)]
+        assert live(*sweep, "run_dir=s", cwd=tmp_path, tricks=tricks).status == 9
+        assert (step(tmp_path / "s/0"), step(tmp_path / "s/1")) == left
+    assert live(*sweep, "run_dir=s", cwd=tmp_path).status == 0
+    agree(tmp_path / "s", tmp_path / "whole", "012"[:members])
+    assert leftovers(tmp_path / "s") == []
 
 
 @pytest.mark.slow

@@ -58,6 +58,29 @@ def dead_at(place: str, call: int, after: bool = False) -> Callable[[], None]:
     return partial(at, place, call, partial(os._exit, 9), after)
 
 
+def dead_saving(function: str, folder: str, step: int) -> Callable[[], None]:
+    """A trick: death before a checkpoint is prepared, or committed, in a folder.
+
+    Args:
+        function: Of `flows.training.checkpoint`: "prepare" or "commit".
+        folder: That of checkpoints.
+        step: The checkpoint's.
+    """
+    return partial(_dead_saving, function, Path(folder), step)
+
+
+def _dead_saving(function: str, folder: Path, step: int) -> None:
+    module = importlib.import_module("flows.training.checkpoint")
+    inner = getattr(module, function)
+
+    def wrapped(where: Path, at_step: int, *args: Any, **kwargs: Any) -> Any:
+        if (where, at_step) == (folder, step):
+            os._exit(9)
+        return inner(where, at_step, *args, **kwargs)
+
+    setattr(module, function, wrapped)
+
+
 def dead_pruning(removal: int) -> Callable[[], None]:
     """A trick: death in the middle of the nth removal of a checkpoint, one of its files gone."""
     return partial(_dead_pruning, removal)
@@ -98,11 +121,11 @@ def fault_in(place: str, folder: str, error: Exception | None) -> None:
     holder = getattr(importlib.import_module(module), owner)
     inner = getattr(holder, name)
 
-    def wrapped(self: Any, run: Any, validation: Any, monitor: Any) -> None:
+    def wrapped(self: Any, run: Any, validation: Any, monitor: Any) -> Any:
         if run.step == 3 and monitor.folder == Path(folder):
             if error is not None:
                 raise error
             shutil.rmtree(folder)
-        inner(self, run, validation, monitor)
+        return inner(self, run, validation, monitor)
 
     setattr(holder, name, wrapped)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from functools import cache
@@ -34,6 +35,7 @@ from flows.signals import Stopped
 from flows.sweeps import batched
 from flows.sweeps.member import Member
 from flows.training import checkpoint
+from flows.training.run import Run
 from flows.training.saved import Saved
 from flows.training.session import Session, carry_out
 from flows.training.table import read
@@ -107,7 +109,7 @@ def test_an_adversary_too_is_the_one_that_it_would_be_alone(tmp_path):
         agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", 1e-9, step=3)
 
 
-def interrupted(folder, monkeypatch):
+def interrupted(folder, monkeypatch, *members):
     """Train the members, and press Ctrl-C at step 17."""
     step = batched.step
 
@@ -119,7 +121,7 @@ def interrupted(folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(batched, "step", struck)
         with pytest.raises(KeyboardInterrupt):
-            together(folder, *MEMBERS)
+            together(folder, *members or MEMBERS)
 
 
 def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, monkeypatch):
@@ -131,18 +133,170 @@ def test_a_sweep_stopped_and_taken_up_again_is_the_one_never_stopped(tmp_path, m
         agree(tmp_path / f"cut/{number}", tmp_path / f"whole/{number}")
 
 
+DROPPING = tuple(
+    (*own, "model.dropout=0.2", "trainer.keep=1", f"trainer.checkpoint_every={5 + number}")
+    for number, own in enumerate((*MEMBERS, ("seed=3", "trainer.max_steps=10")))
+)
+"""Members that share a generator, so that whatever isn't as it was shows; the last one opened ends first."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """The folder of these members, never stopped."""
+    folder = tmp_path_factory.mktemp("dropping") / "s"
+
+    def sweep() -> Path:
+        if not folder.exists():
+            together(folder, *DROPPING)
+        return folder
+
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("function", "member", "at", "left"),
+    [
+        ("prepare", 1, 20, [18, 18, 18]),
+        ("commit", 1, 20, [20, 20, 20]),
+        ("prepare", 3, 10, [8, 8, 8, 8]),  # its end
+        ("commit", 3, 10, [10, 10, 10]),
+    ],
+)
+def test_a_batch_cut_between_two_members_saves_is_the_one_never_stopped(
+    function, member, at, left, tmp_path, monkeypatch, undisturbed
+):
+    """Those before have saved, or prepared to, what this one has not."""
+    inner = getattr(checkpoint, function)
+
+    def struck(folder, step, *rest):
+        if folder == tmp_path / f"cut/{member}/checkpoints/last" and step == at:
+            raise KeyboardInterrupt
+        return inner(folder, step, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, function, struck)
+        with pytest.raises(KeyboardInterrupt):
+            together(tmp_path / "cut", *DROPPING)
+    stood, step = [], batched.step
+
+    def watched(joined, *rest):
+        stood.append([run.step for run in joined.runs])
+        return step(joined, *rest)
+
+    monkeypatch.setattr(batched, "step", watched)
+    assert together(tmp_path / "cut", *DROPPING) == [None] * 4
+    assert stood[0] == left
+    same(tmp_path / "cut", undisturbed(), 4, last=10)
+
+
+def same(ours: Path, theirs: Path, members: int, last: int = 30) -> None:
+    """To the last bit, and what is kept too; the last member has ended at some step."""
+    for number in range(members):
+        agree(ours / f"{number}", theirs / f"{number}", step=last if number == members - 1 else 30)
+        mine, yours = (Saved(folder / f"{number}").weights() for folder in (ours, theirs))
+        assert all(torch.equal(value, yours[name]) for name, value in mine.items())
+        kept = [(folder / f"{number}/checkpoints").glob("*/*") for folder in (ours, theirs)]
+        assert len({tuple(sorted(path.name for path in paths)) for paths in kept}) == 1
+        rows = [read(folder / f"{number}/metrics.csv") for folder in (ours, theirs)]
+        assert [row["nll"] for row in rows[0]] == [row["nll"] for row in rows[1]]
+
+
+def test_members_that_would_save_at_other_steps_save_together(tmp_path, monkeypatch, undisturbed):
+    interrupted(tmp_path / "cut", monkeypatch, *DROPPING)
+    steps = [checkpoint.newest(tmp_path / f"cut/{number}/checkpoints/last") for number in range(4)]
+    assert [path and int(path.name) for path in steps] == [15, 15, 15, 10]
+    together(tmp_path / "cut", *DROPPING)
+    same(tmp_path / "cut", undisturbed(), 4, last=10)
+
+
+def test_a_sweep_taken_up_again_is_the_one_never_stopped_though_one_has_diverged(tmp_path, monkeypatch):
+    members = (
+        *DROPPING[:3],
+        ("seed=3", "model.dropout=0.2", "trainer.optimizer.lr=1e30", "trainer.warmup=0"),
+    )
+    together(tmp_path / "whole", *members)
+    interrupted(tmp_path / "cut", monkeypatch, *members)
+    *fine, error = together(tmp_path / "cut", *members)
+    assert fine == [None] * 3
+    assert "non-finite" in str(error)
+    same(tmp_path / "cut", tmp_path / "whole", 3)
+
+
+TO_ROUNDING = pytest.mark.parametrize(
+    ("precision", "tolerance"),
+    [("float64", 1e-10), pytest.param("float32", 1e-4, marks=pytest.mark.slow)],
+)
+
+
+@TO_ROUNDING
+def test_a_run_of_a_batch_carried_on_alone_ends_as_alone(precision, tolerance, tmp_path, monkeypatch):
+    members = [(*own, f"runtime.dtype={precision}") for own in MEMBERS]
+    alone(tmp_path / "a", *members)
+    interrupted(tmp_path / "b", monkeypatch, *members)
+    alone(tmp_path / "b", *members)
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", tolerance)
+
+
+def struck_at(step: int) -> Callable[[Trainer, Run], None]:
+    turn = Trainer.take_turn
+
+    def struck(self: Trainer, run: Run) -> None:
+        if run.step == step:
+            raise KeyboardInterrupt
+        turn(self, run)
+
+    return struck
+
+
+@TO_ROUNDING
+def test_runs_begun_alone_and_carried_on_together_end_as_alone(precision, tolerance, tmp_path, monkeypatch):
+    """From steps of their own: the last is at 20 when the others are at 10."""
+    members = [(*own, f"runtime.dtype={precision}") for own in MEMBERS]
+    alone(tmp_path / "a", *members)
+    for config, step in zip(configs(tmp_path / "b", *members), (17, 17, 27), strict=True):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Trainer, "take_turn", struck_at(step))
+            carry_out(train.prepare(config))
+    assert together(tmp_path / "b", *members) == [None] * 3
+    for number in range(3):
+        agree(tmp_path / f"b/{number}", tmp_path / f"a/{number}", tolerance)
+
+
+def test_one_that_has_just_ended_when_another_is_stopped_is_saved_too(tmp_path, monkeypatch):
+    together(tmp_path / "whole", *MEMBERS)
+    look_up = Trainer.look_up
+
+    def stopped(self, run, validation, monitor):
+        if run.step == 30 and monitor.folder.name == "1":
+            raise Stopped(SIGTERM)
+        return look_up(self, run, validation, monitor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "look_up", stopped)
+        with pytest.raises(Stopped):
+            together(tmp_path / "cut", *MEMBERS)
+    states = [json.loads((tmp_path / f"cut/{k}/run.json").read_text())["status"] for k in range(3)]
+    assert states == ["finished", "interrupted", "interrupted"]
+    assert (
+        checkpoint.newest(tmp_path / "cut/0/checkpoints/best") == tmp_path / "cut/0/checkpoints/best/00000030"
+    )
+    together(tmp_path / "cut", *MEMBERS)
+    same(tmp_path / "cut", tmp_path / "whole", 3)
+
+
 def test_one_that_can_not_be_saved_when_stopped_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
     def check():
         if Path(tmp_path / "0/metrics.csv").read_text().count("\n") > 1:
             raise Stopped(SIGTERM)
 
-    def save(self, run, folder):
-        if folder.name == "0":
-            raise Unwritable(28, "No space left on device", str(folder))
-        save_stopped(self, run, folder)
+    def prepare(folder, *rest):
+        if (tmp_path / "0") in folder.parents:
+            raise Unwritable(28, "No space left on device", str(tmp_path / "0"))
+        prepared(folder, *rest)
 
-    save_stopped = Trainer.save_stopped
-    monkeypatch.setattr(Trainer, "save_stopped", save)
+    prepared = checkpoint.prepare
+    monkeypatch.setattr(checkpoint, "prepare", prepare)
     monkeypatch.setattr(batched, "stop_if_asked", check)
     own = ("trainer.checkpoint_every=99", "trainer.validate_every=99", "dataset.n_train=6400")
     with pytest.raises(Stopped):
@@ -465,7 +619,7 @@ def test_runs_of_a_batch_share_their_examples(name):
 
 @suppress_type_checks  # of a session that is none
 def test_what_is_raised_among_open_members_is_not_taken_for_one_s_own():
-    member = Member(SimpleNamespace(opened=nullcontext))
-    with pytest.raises(MemoryError), member.opened():
+    member = Member(SimpleNamespace(held=nullcontext))
+    with pytest.raises(MemoryError), member.held():
         raise MemoryError
     assert member.error is None
