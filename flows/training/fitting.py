@@ -27,7 +27,8 @@ def alike(found: Mapping[str, Tensor], like: Mapping[str, Tensor], spare: Collec
 
     Raises: ValueError that names the first that differs.
 
-    >>> alike({"good": torch.zeros(3)}, {"good": torch.tensor(0)})
+    >>> from torch import tensor, zeros
+    >>> alike({"good": zeros(3)}, {"good": tensor(0)})
     Traceback (most recent call last):
     ValueError: good is float32 (3,) there and int64 () here
     """
