@@ -53,7 +53,11 @@ OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
 def entry(
-    config_name: str, check: Task | None = None, conf: Path = CONF, together: Tasks | None = None
+    config_name: str,
+    check: Task | None = None,
+    conf: Path = CONF,
+    together: Tasks | None = None,
+    needs: Sequence[str] = (),
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
@@ -71,12 +75,13 @@ def entry(
         conf: Folder of all configuration.
         together: Does the task for several configurations at once, given the most to do as one, and says for
             each what went wrong; for `hydra/launcher=batched`.
+        needs: Modules that any task imports, and a sweep once for all its jobs.
     """
 
     def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, check or (lambda _: None), config_name, conf, together).run()
+            _Program(task, check or (lambda _: None), config_name, conf, together, needs).run()
 
         return main
 
@@ -87,12 +92,21 @@ def entry(
 class _Program:
     """One call of a program."""
 
-    def __init__(self, task: Task, check: Task, config_name: str, conf: Path, several: Tasks | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        check: Task,
+        config_name: str,
+        conf: Path,
+        several: Tasks | None,
+        needs: Sequence[str],
+    ) -> None:
         self.task = task
         self.check = check
         self.config_name = config_name
         self.conf = conf
         self.several = several
+        self.needs = needs
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.missing: list[Path] = []  # folders that weren't there when we came
         self.bugs: list[Exception] = []
@@ -102,7 +116,8 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
-        vars(job)["together"] = self.together  # Hydra hands a launcher this function and nothing else of ours
+        # Hydra hands a launcher this function and nothing else of ours
+        vars(job).update(together=self.together, needs=self.needs)
         try:
             arguments = _arguments()
             check_flags(arguments)
@@ -147,7 +162,7 @@ class _Program:
             self.perform(self.begun(job, config))
         except BrokenPipeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whatever it is, it is this job's
             return self.failed(job, error)
 
     def together(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
@@ -180,7 +195,7 @@ class _Program:
         print(f"{job.name}\n", end="", flush=True)  # in one piece, where other jobs speak too
         return self.plain(config) | {"run_dir": str(job.folder)}
 
-    def failed(self, job: Job, error: Exception) -> Failure:
+    def failed(self, job: Job, error: BaseException) -> Failure:
         """Say why a job failed, here and in its folder."""
         told_to_users = _told_to_users(error)
         reason = explain(error) if told_to_users else f"{type(error).__name__}: {_one_line(error)}"
@@ -277,12 +292,12 @@ def _in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _told_to_users(error: Exception) -> bool:
+def _told_to_users(error: BaseException) -> bool:
     """Whether this is for a user to put right, and no bug."""
     return isinstance(error, UserError | Unwritable) or lacks_memory(error)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 

@@ -11,6 +11,10 @@ from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
 Word = Annotated[str, Field(pattern=r"^[\w.,:@&|*/+-]+$")]  # it will stand in a script
 
 
+class NoOptions(TypedDict):
+    pass
+
+
 class BatchedOptions(TypedDict, total=False):
     size: PositiveInt
 
