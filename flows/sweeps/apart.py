@@ -31,10 +31,10 @@ class Died(Exception):
 
 
 def apart(act: Callable[[], T], needs: Iterable[str] = ()) -> T:
-    """What a function gives back that is called in a fork of this process, so that it may end that.
+    """What a function gives back that is called in a fork of this process, so that it may end it.
 
-    A fork finds all that is imported, and takes no time to start. What it can't take over are threads, torch's
-    own among them, and a GPU: none may have been used here.
+    A fork finds imported what is imported here, and takes no time to start. It finds no thread, none of
+    torch's either, and no GPU: these mustn't have been in use here.
 
     If we are asked to stop, so is the child, and we wait until it has saved. It doesn't outlive us.
 
