@@ -65,7 +65,13 @@ def train_together(configs: list[dict[str, Any]], size: int) -> list[Exception |
     return train_all(configs, partial(prepare, datasets={}), conclude, size)
 
 
-@entry("config", check, train_many=train_together)
+NEEDED = (
+    *("flows.training.session", "flows.training.fingerprint", "flows.training.board"),
+    *("flows.evaluation.figures", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+)
+
+
+@entry("config", check, train_many=train_together, needs=NEEDED)
 def train(config: dict[str, Any]) -> None:
     """Build what is asked for; fit; print where the results are."""
     from flows.training.session import carry_out

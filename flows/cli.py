@@ -54,7 +54,11 @@ OmegaConf.register_new_resolver("stamp", stamp, use_cache=True, replace=True)
 
 
 def entry(
-    config_name: str, check: Task | None = None, conf: Path = CONF, train_many: TrainMany | None = None
+    config_name: str,
+    check: Task | None = None,
+    conf: Path = CONF,
+    train_many: TrainMany | None = None,
+    needs: Sequence[str] = (),
 ) -> Callable[[Task], Callable[..., None]]:
     """Make a program of a function of a configuration: plain dicts and lists, all references resolved.
 
@@ -72,12 +76,13 @@ def entry(
         conf: Folder of all configuration.
         train_many: Does the task for several configurations at once, given the most to train in one batch,
             and says for each what went wrong, or None; for `hydra/launcher=batched`.
+        needs: Modules that any task imports, and a sweep once for all its jobs.
     """
 
     def decorate(task: Task) -> Callable[..., None]:
         @functools.wraps(task)
         def main() -> None:
-            _Program(task, check or (lambda _: None), config_name, conf, train_many).run()
+            _Program(task, check or (lambda _: None), config_name, conf, train_many, needs).run()
 
         return main
 
@@ -89,13 +94,20 @@ class _Program:
     """One call of a program."""
 
     def __init__(
-        self, task: Task, check: Task, config_name: str, conf: Path, train_many: TrainMany | None
+        self,
+        task: Task,
+        check: Task,
+        config_name: str,
+        conf: Path,
+        train_many: TrainMany | None,
+        needs: Sequence[str],
     ) -> None:
         self.task = task
         self.check = check
         self.config_name = config_name
         self.conf = conf
         self.train_many = train_many
+        self.needs = needs
         self.full_errors = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.missing: list[Path] = []  # folders that didn't exist when the command began
         self.bugs: list[Exception] = []
@@ -105,7 +117,8 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
-        vars(job)["run_all"] = self.run_all  # Hydra hands a launcher this function and nothing else of ours
+        # Hydra hands a launcher this function and nothing else of ours
+        vars(job).update(run_all=self.run_all, needs=self.needs)
         try:
             arguments = _arguments()
             check_flags(arguments)
@@ -150,7 +163,7 @@ class _Program:
             self.perform(self.begun(job, config))
         except BrokenPipeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whatever it is, it is this job's
             return self.failed(job, error)
 
     def run_all(self, configs: Sequence[DictConfig], size: int) -> list[Failure | None]:
@@ -183,7 +196,7 @@ class _Program:
         print(f"{job.name}\n", end="", flush=True)  # one write, so that jobs' lines don't mix
         return self.plain(config) | {"run_dir": str(job.folder)}
 
-    def failed(self, job: Job, error: Exception) -> Failure:
+    def failed(self, job: Job, error: BaseException) -> Failure:
         """Say why a job failed, here and in its folder."""
         told_to_users = _told_to_users(error)
         reason = explain(error) if told_to_users else f"{type(error).__name__}: {one_line(error)}"
@@ -280,7 +293,7 @@ def _in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def _told_to_users(error: Exception) -> bool:
+def _told_to_users(error: BaseException) -> bool:
     """Whether this is for a user to put right, and no bug."""
     return isinstance(error, UserError | Unwritable) or lacks_memory(error)
 

@@ -418,6 +418,12 @@ FAULTS = {
         "except ZeroDivisionError:",
         "tests/sweeps/test_launchers.py::test_a_job_that_fails_or_dies_fails_alone",
     ),
+    "a job that ends its process counts as done": Fault(
+        "flows/sweeps/apart.py",
+        "return said or (None, Died(self._how()))",
+        "return said or (None, None)",
+        "tests/reliability/test_sweeps.py::test_row_26_however_jobs_end_their_processes_the_others_finish",
+    ),
     "Ctrl-C isn't passed on": Fault(
         "flows/sweeps/processes.py",
         "        self._send(signal.SIGINT)\n",

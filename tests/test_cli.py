@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -25,22 +26,30 @@ def check(config):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Call a program in an empty folder; gives status, stdout, stderr and the configurations it ran with."""
+def call(tmp_path, tmp_path_factory, monkeypatch, capfd):
+    """Call a program in an empty folder; gives status, stdout, stderr and the configurations it ran with.
+
+    These by way of a file, for the jobs of a sweep run in processes of their own.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    ledger = tmp_path_factory.mktemp("ran") / "configs"
 
-    def run(*arguments, task=None, check=check):
-        ran = []
-        main = entry("config", check)(task or ran.append)
+    def note(config):
+        with ledger.open("a") as file:
+            file.write(f"{json.dumps(config)}\n")
+
+    def run(*arguments, task=note, check=check):
+        ledger.write_text("")
+        main = entry("config", check)(task)
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         status = 0
         try:
             main()
         except SystemExit as leaving:
             status = leaving.code
-        out, err = capsys.readouterr()
-        return status, out, err, ran
+        ran = [json.loads(line) for line in ledger.read_text().splitlines()]
+        return status, *capfd.readouterr(), ran
 
     return run
 
@@ -165,14 +174,13 @@ def test_too_little_memory_is_one_line(call, tmp_path, name):
     assert err.count("\n") == 1
 
 
-def test_only_what_has_a_run_dir_is_swept(tmp_path, monkeypatch, capsys):
+def test_only_what_has_a_run_dir_is_swept(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["evaluate.py", "-m", "seed=0,1"])
-    ran = []
     with pytest.raises(SystemExit) as leaving:
-        entry("evaluate")(ran.append)()
-    out, err = capsys.readouterr()
-    assert (leaving.value.code, out, ran, files(tmp_path)) == (2, "", [], [])
+        entry("evaluate")(lambda _: Path("ran").touch())()
+    out, err = capfd.readouterr()
+    assert (leaving.value.code, out, files(tmp_path)) == (2, "", [])
     assert err.startswith("evaluate.py: error: -m: no sweep here")
     assert err.count("\n") == 1
 
@@ -207,13 +215,13 @@ def test_a_bug_keeps_its_traceback(call):
             call(task=task)
 
 
-def test_full_errors_show_a_traceback(call, monkeypatch, capsys):
+def test_full_errors_show_a_traceback(call, monkeypatch, capfd):
     main = entry("config", check)(print)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr(sys, "argv", ["train.py", "seed=-1"])
     with pytest.raises(SystemExit):
         main()
-    err = capsys.readouterr().err
+    err = capfd.readouterr().err
     assert err.startswith("train.py: error: seed=-1: expected int >= 0 and < 9223372036854775808\nTraceback")
     assert "in check_all" in err
 

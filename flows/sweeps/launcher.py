@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import final
 
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from omegaconf import open_dict
-
-from flows.sweeps.checked import CheckedLauncher
+from flows.sweeps.apart import Died, apart
+from flows.sweeps.job import Failure
+from flows.sweeps.outside import OutsideLauncher
+from flows.sweeps.remote import RemoteJob
 
 
 @final
-class Batched(CheckedLauncher):
-    """Hands all jobs of a sweep to the program at once, which trains together what can be.
+class Batched(OutsideLauncher):
+    """Hands all jobs of a sweep to the program at once, in a child, which trains together what can be.
+
+    If the child dies, the jobs that it hadn't finished have failed.
 
     Args:
         size: Most runs in one batch.
@@ -25,18 +27,10 @@ class Batched(CheckedLauncher):
 
         return BatchedOptions
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        setup_globals()
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        jobs = []
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            job = self.context.config_loader.load_sweep_config(self.config, list(overrides))
-            with open_dict(job):
-                job.hydra.job.id = job.hydra.job.num = number
-            jobs.append(job)
-        return [
-            JobReturn(overrides=list(overrides), _return_value=value, status=JobStatus.COMPLETED)
-            for overrides, value in zip(
-                job_overrides, self.task.run_all(jobs, self.options.get("size", 64)), strict=True
-            )
-        ]
+    def run(self, jobs: Sequence[RemoteJob]) -> Sequence[Failure | None]:
+        configs = [job.compose() for job in jobs]
+        run_all = partial(self.task.run_all, configs, self.options.get("size", 64))
+        try:
+            return apart(run_all, self.task.needs)
+        except Died as death:
+            return [None if job.finished() else job.lost(str(death)) for job in jobs]

@@ -11,6 +11,10 @@ from flows.types import NonNegativeInt, PositiveFloat, PositiveInt
 Word = Annotated[str, Field(pattern=r"^[\w.,:@&|*/+-]+$")]  # safe in the script that it will stand in
 
 
+class NoOptions(TypedDict):
+    pass
+
+
 class BatchedOptions(TypedDict, total=False):
     size: PositiveInt
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.plugins import Plugins
 
+from flows.sweeps.basic import Basic
 from flows.sweeps.launcher import Batched
 from flows.sweeps.processes import Processes
 from flows.sweeps.slurm import Slurm
@@ -16,6 +17,7 @@ from flows.sweeps.sweeper import Sweep
 # Hydra takes plugins from these two packages alone; ours stand in its table under names that lie there.
 OWN: dict[str, Any] = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": Sweep,
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": Basic,
     "hydra_plugins.flowlab.Batched": Batched,
     "hydra_plugins.flowlab.Processes": Processes,
     "hydra_plugins.flowlab.Slurm": Slurm,

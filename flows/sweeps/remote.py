@@ -7,15 +7,19 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hydra import version
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from flows.errors import UserError
 from flows.signals import heeded
 from flows.sweeps.job import Failure, announced, fail
+from flows.training.folder import Folder
 from flows.wording import one_line
 
 
@@ -47,6 +51,25 @@ class RemoteJob(NamedTuple):
             config.hydra.job.id = config.hydra.job.num = self.number
         return config
 
+    def finished(self) -> bool:
+        """Whether its run has come to the end that it was told, where no process is left that knows.
+
+        To be done is not enough: it may have been so before, under a smaller budget.
+        """
+        from flows.sweeps.record import DONE
+
+        config = self.compose()
+        HydraConfig.instance().set_config(config)  # to which references lead
+        folder = Folder(Path(config.hydra.sweep.dir, config.hydra.sweep.subdir))
+        with open_dict(config):
+            del config["hydra"]
+        try:
+            told: Any = OmegaConf.to_container(config, resolve=True)
+            facts = folder.facts()
+            return facts.get("status") in DONE and not folder.check(told, facts.get("data_hash", ""))
+        except (UserError, OmegaConfBaseException):
+            return False
+
     def lost(self, reason: str) -> Failure:
         """Tell why the job failed, here and in its folder, since its process no longer can."""
         sweep = self.compose().hydra.sweep
@@ -63,12 +86,13 @@ class RemoteJob(NamedTuple):
         return done
 
 
-def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
+def perform(job: RemoteJob, *signs: Signals, patient: bool = True) -> Failure | None:
     """Do a job here; called in its process.
 
     Args:
         job: What to do.
         signs: What asks to stop, besides SIGINT and SIGTERM.
+        patient: As `heeded` has it.
 
     Raises:
         BrokenPipeError if nobody reads what it prints.
@@ -80,7 +104,7 @@ def perform(job: RemoteJob, *signs: Signals) -> Failure | None:
     version.setbase(job.base)
     setup_globals()
     try:
-        with heeded(*signs, patient=True), known():
+        with heeded(*signs, patient=patient), known():
             done = run_job(
                 task_function=job.task,
                 config=job.compose(),

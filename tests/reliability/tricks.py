@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
-from signal import Signals
+from signal import SIGKILL, Signals
 from typing import Any
+
+from flows.signals import Stopped, stop_if_asked
 
 
 def at(place: str, call: int, act: Callable[[], None], after: bool = False) -> None:
@@ -46,6 +50,27 @@ def tell(*signs: Signals) -> None:
     """Send this process signals."""
     for sign in signs:
         os.kill(os.getpid(), sign)
+
+
+def tell_all(*signs: Signals) -> None:
+    """Send a life's processes signals, as a terminal does."""
+    for sign in signs:
+        os.killpg(0, sign)
+
+
+def tell_sweep(sign: Signals) -> None:
+    """Send the sweep whose job this is a signal, and wait until it is handed on."""
+    os.kill(os.getppid(), sign)
+    with suppress(Stopped):
+        while True:
+            stop_if_asked()
+            time.sleep(0.01)
+
+
+def orphaned() -> None:
+    """The sweep whose job this is dies, and the job goes on if it may."""
+    os.kill(os.getppid(), SIGKILL)
+    time.sleep(60)
 
 
 def told_at(place: str, call: int, *signs: Signals) -> Callable[[], None]:
@@ -116,16 +141,32 @@ def fault_in(place: str, folder: str, error: Exception | None) -> None:
         folder: The run's.
         error: What is raised.
     """
+
+    def act() -> None:
+        if error is not None:
+            raise error
+        shutil.rmtree(folder)
+
+    at_step(place, folder, 3, act)
+
+
+def at_step(place: str, folder: str, step: int, act: Callable[[], None]) -> None:
+    """Do something once the run of a folder is at a step, in whichever process of a sweep that is.
+
+    Args:
+        place: As `fault_in` has it.
+        folder: The run's.
+        step: Which.
+        act: What to do.
+    """
     module, _, path = place.partition(":")
     owner, name = path.split(".")
     holder = getattr(importlib.import_module(module), owner)
     inner = getattr(holder, name)
 
     def wrapped(self: Any, run: Any, validation: Any, monitor: Any) -> Any:
-        if run.step == 3 and monitor.folder == Path(folder):
-            if error is not None:
-                raise error
-            shutil.rmtree(folder)
+        if run.step == step and monitor.folder == Path(folder):
+            act()
         return inner(self, run, validation, monitor)
 
     setattr(holder, name, wrapped)
