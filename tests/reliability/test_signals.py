@@ -56,7 +56,8 @@ def test_row_03_sigterm_in_evaluation_leaves_no_half_report(place, tmp_path, who
     shutil.copytree(whole(), tmp_path / "run")
     tricks = [told_at(f"flows.evaluation.{place}", 1, SIGTERM)]
     end = live("run=run", "points=60", cwd=tmp_path, program="evaluate", tricks=tricks)
-    assert (end.status, end.err, end.out) == (143, "evaluate.py: terminated\n", "")
+    said = "run: measuring\nevaluate.py: terminated\n"
+    assert (end.status, end.err, end.out) == (143, said, "")
     assert [*(tmp_path / "run" / "evaluation").iterdir()] == []
 
 
