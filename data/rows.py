@@ -82,7 +82,8 @@ class Rows:
             check_training(self)
         except UserError as error:
             raise UserError(f"{file.path}: {error}") from None
-        tell_idle(file.path, [name for name in names if extents[name].low == extents[name].high], alike)
+        constant = [name for name in names if extents[name].low == extents[name].high]
+        tell_idle(file.path, constant, [[name for name in group if name in names] for group in alike])
 
     def source(self, part: Part) -> Mapped:
         """Rows (N, D) in float64, with their contexts if there are any."""

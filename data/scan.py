@@ -77,8 +77,9 @@ class _Holes:
 
     def note(self, block: np.ndarray, start: int) -> np.ndarray | None:
         """The places in a block (columns, rows) of the rows that are whole; None if all are."""
-        if np.isfinite(block.sum()):  # most blocks, and cheaper; large numbers may add up to infinity
-            return None
+        with np.errstate(over="ignore", invalid="ignore"):  # large numbers may add up to infinity, or cancel
+            if np.isfinite(block.sum()):  # most blocks, and cheaper
+                return None
         holes = ~np.isfinite(block)
         bad = holes.any(0)
         if not bad.any():

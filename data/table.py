@@ -120,7 +120,8 @@ def table(
         check_training(points)
     except UserError as error:
         raise UserError(f"{file}: {error}") from None
-    tell_idle(file, constant, alike)
+    numbers = [name for name in features if found[name].quantum is not None and not found[name].levels]
+    tell_idle(file, constant, [[name for name in group if name in numbers] for group in alike])
     for name in features:
         doubt = doubtful(name, found[name].values) if found[name].quantum is None else None
         if doubt:

@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from flows.composition import Loader, check_flags
 from flows.errors import UserError
 from flows.files import Unwritable
+from flows.options import CONF
 from flows.refusals import explain, lacks_memory
 from flows.signals import Stopped, heeded, status, stop_if_asked
 from flows.sweeps.job import Failure, announced, begin, fail
@@ -40,7 +41,6 @@ from flows.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONF = Path(__file__).parent.parent / "conf"
 Task = Callable[[dict[str, Any]], None]
 TrainMany = Callable[[list[dict[str, Any]], int], Sequence[Exception | None]]
 
@@ -117,6 +117,8 @@ class _Program:
         def job(config: DictConfig) -> Failure | None:
             return self.swept(config) if _in_sweep() else self.alone(config)
 
+        # otherwise torch looks for GPUs in a way that leaves a sweep's jobs, which are forks, none
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
         # Hydra hands a launcher this function and nothing else of ours
         vars(job).update(run_all=self.run_all, needs=self.needs)
         try:

@@ -9,8 +9,8 @@ from pathlib import Path
 def surplus(path: Path) -> str:
     """What is wrong with the first row that has more cells than the header has names.
 
-    Rows are counted from 1, below the header, blank lines left out: pandas would give the line of the file,
-    and only where a row is longer than the first.
+    Rows are counted from 1, below the header; blank lines are rows only of a single column. pandas would
+    give the line of the file, and only where a row is longer than the first.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -21,8 +21,9 @@ def surplus(path: Path) -> str:
     """
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = (cells for cells in csv.reader(file) if len(cells) > 1 or "".join(cells).strip())
-            width = len(next(rows, []))
+            reader = csv.reader(file)
+            width = len(next((cells for cells in reader if "".join(cells).strip()), []))
+            rows = (cells for cells in reader if width == 1 or len(cells) > 1 or "".join(cells).strip())
             for number, cells in enumerate(rows, 1):
                 if len(cells) > width:
                     return f"row {number} has {len(cells)} cells, but the header {width} names"

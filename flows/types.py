@@ -8,6 +8,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what every generator takes
 Members = Annotated[int, Field(ge=2, le=1000)]  # of an ensemble: one has no spread; all pairs are compared
+Pairs = Annotated[int, Field(ge=20)]  # points on a side: nothing is said of fewer
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]

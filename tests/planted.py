@@ -101,8 +101,8 @@ FAULTS = {
     ),
     "optimizer not restored": Fault(
         "flows/training/player.py",
-        'slots = within(tensors, "optimizer.")',
-        "slots = {}",
+        'slots = within(tensors, "optimizer.")\n        self.optimizer.state.clear()',
+        "slots = {}\n        self.optimizer.state.clear()",
         "tests/training/test_player.py::test_restored_it_goes_the_same_way",
     ),
     "slots of another run taken": Fault(

@@ -17,10 +17,8 @@ from flows.signals import stop_if_asked
 CONTROLS = 50
 SURE = 5.0  # standard deviations beyond which chance is no explanation
 RARE = 0.01  # share of test points below which coincidences with training points are no matter of course
-COMMON, DENSE = (
-    0.25,
-    10,
-)  # … and up to this share, if that many times the points' mean density wouldn't explain them
+COMMON = 0.25  # up to this share they may be, so that draws have to coincide far more often …
+DENSE = 10  # … than they would where the law is so many times as dense as on average
 
 
 def copying(

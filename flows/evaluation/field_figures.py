@@ -12,7 +12,7 @@ from torch import Tensor
 from flows.core import Dataset, Part, Sampler, Spec
 from flows.evaluation.blocks import examples, place
 from flows.evaluation.ensembles import counterparts, draw, room
-from flows.evaluation.frame import frame
+from flows.evaluation.frame import frame_of
 from flows.evaluation.holes import filled, scored, there
 from flows.evaluation.metrics.ensemble import crps, ranks
 from flows.evaluation.plots.crps import crps_panels
@@ -46,7 +46,7 @@ def field_figures(model: Sampler, dataset: Dataset, part: Part, seed: int, cases
     x = batch.x.double().cpu()
     context = None if batch.context is None else batch.context.double().cpu()
     members = draw(model, spec, context, len(x), MEMBERS, here)
-    seen, figures, around = counterparts(spec), {}, frame(dataset, part)
+    seen, figures, around = counterparts(spec), {}, frame_of(dataset, part)
     upright = partial(_upright, falls=around.falls)
     for channel, said in enumerate(seen):
         given = None if context is None or said is None else upright(context[:ROWS, said])

@@ -35,7 +35,7 @@ class Frame(NamedTuple):
     falls: bool = False
 
 
-def frame(dataset: Dataset, part: Part) -> Frame:
+def frame_of(dataset: Dataset, part: Part) -> Frame:
     """What the dataset knows of its fields, as the figures show it."""
     names, layout = dataset.spec.names, dataset.layout(part)
     if layout is None:
@@ -55,11 +55,11 @@ def _with_unit(name: str, variable: xr.DataArray) -> str:
 
 def _side(layout: xr.Dataset, axis: str) -> tuple[Side | None, bool]:
     """The axis as it lies in the data (None if cases differ in it or it has no numbers); whether it falls."""
-    for name, coordinate in layout.coords.items():
+    own = [axis] if axis in layout.coords else []  # before others that run along it, such as 2-D longitudes
+    for name in [*own, *layout.coords]:
+        coordinate = layout.coords[name]
         if coordinate.dims[-1:] == (axis,) and coordinate.dtype.kind in "fiu":
-            first, *_, last = coordinate.values.reshape(-1, layout.sizes[axis])[
-                0
-            ].tolist()  # of the first case
-            common = coordinate.ndim == 1
-            return Side(_with_unit(str(name), coordinate), first, last) if common else None, first > last
+            cells = coordinate.values.reshape(-1, layout.sizes[axis])[0]  # of the first case
+            side = Side(_with_unit(str(name), coordinate), float(cells[0]), float(cells[-1]))
+            return side if coordinate.ndim == 1 else None, bool(cells[0] > cells[-1])
     return None, False

@@ -28,6 +28,7 @@ PARTS = (
 """What a key's parts end in: `nll_low` belongs to `nll`."""
 
 LISTED = 8  # most features or channels with rows of their own
+_POOLED = ("crps", "mae", "rmse", "energy_score")  # which several channels share, each in a unit of its own
 
 
 class Meaning(NamedTuple):
@@ -272,6 +273,16 @@ def _stem(key: str) -> str | None:
     return next((stem for stem in stems if key.startswith(f"{stem}_")), None)
 
 
+def listed(keys: Sequence[str]) -> list[str]:
+    """Keys that a table for people has: of more than eight features or channels, none of single ones.
+
+    >>> listed(["w1_mean", "w1_a", "w1_b"]), listed(["w1_mean", *(f"w1_{k}" for k in range(9))])
+    (['w1_mean', 'w1_a', 'w1_b'], ['w1_mean'])
+    """
+    features = Counter(map(_stem, keys))
+    return [key for key in keys if (stem := _stem(key)) is None or features[stem] <= LISTED]
+
+
 def distinct(names: Sequence[str], beside: Sequence[str]) -> bool:
     """Whether `score_name` of each name is a key of its own, and passes for no part of another.
 
@@ -312,11 +323,9 @@ def rows(metrics: Mapping[str, float]) -> list[Row]:
     """
     parts = {f"{key}_{part}" for key in metrics for part in PARTS}
     keys = [key for key in metrics if key not in parts]
-    features = Counter(map(_stem, keys))
+    several = any(_stem(key) == "crps" for key in keys)
     table = []
-    for key in keys:
-        if _stem(key) is not None and features[_stem(key)] > LISTED:
-            continue
+    for key in listed(keys):
         given = {part: number(metrics[f"{key}_{part}"]) for part in PARTS if f"{key}_{part}" in metrics}
         floor = _range(given, "floor", "floor_99") or _range(given, "floor_low", "floor_high")
         exact = ", ".join(filter(None, (given.get("exact"), _range(given, "exact_low", "exact_high"))))
@@ -324,7 +333,10 @@ def rows(metrics: Mapping[str, float]) -> list[Row]:
         train_floor = _range(given, "train_floor", "train_floor_99")
         interval, train = _range(given, "low", "high"), given.get("train", "")
         simple = (given.get("climatology", ""), given.get("interpolation", ""))
-        row = Row(key, meaning(key), number(metrics[key]), interval, floor, train, train_floor, *simple)
+        means = meaning(key)
+        if several and key in _POOLED:
+            means = means._replace(unit="standard deviations")
+        row = Row(key, means, number(metrics[key]), interval, floor, train, train_floor, *simple)
         table.append(row)
     return table
 

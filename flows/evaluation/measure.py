@@ -56,7 +56,7 @@ def measure(
         dataset: Where test and training part come from; its truth, if known, gives the floors.
         seed: Of every draw made here.
         points: Most points of a part that are used.
-        pairs: Most points on each side of what costs a square of them.
+        pairs: Most points on each side of what costs a square of them, copies and latents too; 20 at least.
         n_members: Draws for each case of fields, two at least.
 
     Raises: UserError if the dataset has neither a test part nor a truth.

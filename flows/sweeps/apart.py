@@ -88,7 +88,7 @@ class _Child:
                 self.tell(signal.SIGTERM)  # whatever we were told: a second SIGINT would abort it
         try:
             said = pipe.recv() if pipe.poll() else None
-        except EOFError:
+        except Exception:  # it died within a word, or what it gave can't be read
             said = None
         self.ended(wait=True)
         return said or (None, Died(self._how()))

@@ -33,4 +33,4 @@ class Batched(OutsideLauncher):
         try:
             return apart(run_all, self.task.needs)
         except Died as death:
-            return [None if job.finished() else job.lost(str(death)) for job in jobs]
+            return [None if job.finished() else job.lost(job.told() or str(death)) for job in jobs]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.evaluation.meaning import number
+from flows.evaluation.meaning import listed, number
 from flows.evaluation.report import Picture, Step, render, svg
 from flows.sweeps.record import Record
 from flows.sweeps.settings import Setting, metrics_of, owner
@@ -46,7 +46,8 @@ def page(
         warnings: What a reader must know first.
     """
     metrics = metrics_of([run for setting in settings for run in setting.done])
-    single = [metric for metric in metrics if owner(metric, metrics) is None and metric not in _COUNTS]
+    own = [metric for metric in metrics if owner(metric, metrics) is None and metric not in _COUNTS]
+    single = listed(own)
     title = f"{score}, by what was swept"
     lines = [_run(run, values) for run, values in zip(runs, told, strict=True)]
     return render(

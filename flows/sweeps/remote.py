@@ -70,14 +70,22 @@ class RemoteJob(NamedTuple):
         except (UserError, OmegaConfBaseException):
             return False
 
+    def told(self) -> str | None:
+        """Why it failed, if its process had said so in its folder."""
+        path = self._folder() / "error.txt"
+        return path.read_text("utf-8").strip() if path.is_file() else None
+
+    def _folder(self) -> Path:
+        sweep = self.compose().hydra.sweep
+        return Path(sweep.dir, sweep.subdir)
+
     def lost(self, reason: str) -> Failure:
         """Tell why the job failed, here and in its folder, since its process no longer can."""
-        sweep = self.compose().hydra.sweep
         print(
             f"{Path(sys.argv[0]).name}: error: {announced(self.number, self.overrides)}: {reason}",
             file=sys.stderr,
         )
-        return fail(Path(sweep.dir, sweep.subdir), reason)
+        return fail(self._folder(), reason)
 
     def returned(self, value: Failure | None) -> JobReturn:
         """What Hydra expects of a launcher."""

@@ -150,7 +150,7 @@ def extents(path: Path, player: str) -> dict[str, int]:
         return _extents(file)
 
 
-def most(*nets: nn.Module) -> int:
+def most_bytes(*nets: nn.Module) -> int:
     """Bytes that a checkpoint of these nets may have, whatever their optimizers."""
     return _SPARE + _TIMES * sum(value.nbytes for net in nets for value in net.state_dict().values())
 

@@ -19,7 +19,7 @@ from flows.core import Density, Spec
 from flows.errors import UserError
 from flows.files import check_inside
 from flows.training import table
-from flows.training.checkpoint import damaged, extents, most, newest, read, step_of
+from flows.training.checkpoint import damaged, extents, most_bytes, newest, read, step_of
 from flows.training.player import fill, within
 from flows.training.ration import LEAST, Ration
 from flows.training.sound import check_spec
@@ -85,7 +85,7 @@ class Saved:
         saved = extents(path, "model")  # not read before the model says how much it can be
         with Ration(self._ration([size for name, size in saved.items() if name.startswith("average.")])):
             model = build(self.config["model"], "model", trusted=trusted, spec=self.spec)
-        fill(model, _averages(path, most(model)))
+        fill(model, _averages(path, most_bytes(model)))
         return cast("Density", model.eval().requires_grad_(False))
 
     def _ration(self, sizes: Iterable[int]) -> int:
@@ -117,7 +117,7 @@ class Saved:
         Raises: UserError if there is no such kind, or none of it, or its weights are of a precision that no
             run computes in.
         """
-        return _averages(self._newest(kind), None if like is None else most(like))
+        return _averages(self._newest(kind), None if like is None else most_bytes(like))
 
     def _newest(self, kind: str) -> Path:
         """Where the newest whole checkpoint of that kind lies."""

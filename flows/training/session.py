@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flows.core import Dataset, Sampler
 from flows.errors import UserError
+from flows.refusals import lacks_memory
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
 from flows.training.describe import describe
@@ -203,7 +204,7 @@ class Session:
     def outcome(self) -> Outcome:
         """What came of it: the scores of the best checkpoint."""
         model = self.run.players["model"]
-        most = checkpoint.most(*self.run.nets.values())
+        most = checkpoint.most_bytes(*self.run.nets.values())
         best = checkpoint.find(self.folder.checkpoints / "best", most=most)
         if best is not None:
             with _fitting(best.path):
@@ -266,7 +267,7 @@ class Session:
 
 
 def _restore(run: Run, latest: Path) -> None:
-    found = checkpoint.read(latest, checkpoint.most(*run.nets.values()))
+    found = checkpoint.read(latest, checkpoint.most_bytes(*run.nets.values()))
     with _fitting(latest):
         run.restore(found)
         turn = checkpoint.step_of(latest) * len(run.objective.cycle)  # saved after whole steps
@@ -279,6 +280,8 @@ def _fitting(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, UserError) or lacks_memory(error):  # which says nothing of the checkpoint
+            raise
         reason = one_line(error)
         raise UserError(f"{path}: doesn't fit this run ({reason}); give a new run_dir") from error
 

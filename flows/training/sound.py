@@ -35,6 +35,14 @@ def check_spec(spec: Spec) -> None:
     types = (*(spec.dtypes or ()), *(spec.context_dtypes or ()))
     _check(all(map(_TYPE.fullmatch, types)), "dtypes names a type that no column has")
     _check(all(levels is None or levels for levels in spec.levels or ()), "levels are none")
+    pairs = ((spec.dtypes, spec.levels), (spec.context_dtypes, spec.context_levels))
+    text = [
+        levels is None or levels[place] is None
+        for types, levels in pairs
+        for place, kind in enumerate(types or ())
+        if kind in ("str", "category")
+    ]
+    _check(not any(text), "dtypes names text, and levels no values of it")
 
 
 def _agree(names: tuple[str, ...], shape: tuple[int, ...]) -> bool:

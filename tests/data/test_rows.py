@@ -55,10 +55,7 @@ def small(monkeypatch):
     monkeypatch.setattr(
         Mapped.__init__,
         "__defaults__",
-        (
-            None,
-            100 * 10 * 8 * (3 + 3),
-        ),
+        (None, 100 * 10 * 8 * (3 + 3)),
     )
 
 

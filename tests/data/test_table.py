@@ -290,6 +290,20 @@ def test_constant_and_equal_integers_are_harmless_and_named(tmp_path, mapped, ca
     assert capsys.readouterr().err == ""
 
 
+def test_only_numbers_that_are_learned_are_named_as_equal(tmp_path, capsys):
+    path = csv(
+        tmp_path, "x,c,d,s,b\n" + "".join(f"{k / 8},{k},{k},{'fm'[k % 2]},{k % 2}\n" for k in range(20))
+    )
+    table(path, columns=["x"], context=["c", "d"])
+    table(path, columns=["x", "s", "b"], categorical="dequantise")
+    assert capsys.readouterr().err == ""
+
+
+def test_of_a_single_column_a_blank_line_is_a_row(tmp_path):
+    refused(csv(tmp_path, "a\n1.5\n\n3,4\n"), "row 3 has 2 cells, but the header 1 names")
+    refused(csv(tmp_path, "a,b\n1.5,2\n\n3,4,5\n"), "row 2 has 3 cells, but the header 2 names")
+
+
 def test_a_feature_equal_to_what_is_given_is_refused(tmp_path):
     path = csv(tmp_path, "a,b\n" + "".join(f"{k}.0,{k}\n" for k in range(-10, 10)))
     refused(path, "columns a and b are equal", context=["b"])

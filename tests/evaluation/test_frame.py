@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from data.grf import grf
-from flows.evaluation.frame import Frame, Side, frame
+from flows.evaluation.frame import Frame, Side, frame_of
 from flows.evaluation.plots.crps import crps_panels
 from flows.evaluation.plots.fields import field_panels
 
@@ -39,7 +39,7 @@ LON = ("lon", [0.0, 1.0, 2.0, 3.5])
 
 
 def test_units_and_the_ends_of_the_axes_are_those_of_the_file():
-    found = frame(Somewhere({"lat": LAT, "lon": LON}), "test")
+    found = frame_of(Somewhere({"lat": LAT, "lon": LON}), "test")
     assert found == Frame(
         ("t2m (K)",), Side("lat (degrees_north)", 40.0, 60.0), Side("lon", 0.0, 3.5), falls=True
     )
@@ -47,16 +47,23 @@ def test_units_and_the_ends_of_the_axes_are_those_of_the_file():
 
 def test_axes_that_differ_from_case_to_case_are_not_shown():
     own = (("time", "lat"), [[60.0, 50.0, 40.0], [40.0, 30.0, 20.0]])
-    assert frame(Somewhere({"lat": own, "lon": LON}), "test") == Frame(
+    assert frame_of(Somewhere({"lat": own, "lon": LON}), "test") == Frame(
         ("t2m (K)",), None, Side("lon", 0.0, 3.5), falls=True
     )
 
 
+def test_an_axis_of_the_grid_comes_before_what_runs_along_it():
+    around = (("lat", "lon"), np.arange(12.0).reshape(3, 4))
+    found = frame_of(Somewhere({"curved": around, "lat": LAT, "lon": LON}), "test")
+    assert (found.columns, found.falls) == (Side("lon", 0.0, 3.5), True)
+    assert frame_of(Somewhere({"curved": around}), "test").columns is None
+
+
 @pytest.mark.parametrize("units", ["", "1"])
 def test_without_units_or_coordinates_there_are_names_alone(units):
-    assert frame(Somewhere({}, units), "test") == Frame(("t2m",))
+    assert frame_of(Somewhere({}, units), "test") == Frame(("t2m",))
     drawn = grf(height=4, width=4, n_train=4, n_val=4, n_test=4)
-    assert frame(drawn, "test") == Frame(drawn.spec.names)
+    assert frame_of(drawn, "test") == Frame(drawn.spec.names)
 
 
 AROUND = Frame(("t2m (K)",), Side("lat (degrees_north)", 40.0, 60.0), Side("lon", 0.0, 3.5))

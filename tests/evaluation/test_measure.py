@@ -366,3 +366,16 @@ def test_the_printed_table_is_aligned_and_narrow():
     assert len(set(ends)) == 1
     assert max(map(len, printed)) <= 110
     assert "train" not in text({"nll": 1.0})  # no empty columns
+
+
+def test_what_several_channels_share_has_no_unit_of_the_data():
+    several = {
+        row.key: row.meaning.unit for row in rows({"crps": 1.0, "rmse": 1.0, "crps_t": 1.0, "crps_u": 2.0})
+    }
+    assert several == {
+        "crps": "standard deviations",
+        "rmse": "standard deviations",
+        "crps_t": "data units",
+        "crps_u": "data units",
+    }
+    assert {row.meaning.unit for row in rows({"crps": 1.0, "rmse": 1.0})} == {"data units"}

@@ -166,7 +166,10 @@ def test_the_mean_of_runs_is_judged_beside_them(trained, labelled, tmp_path):
     nll = {name: each["nll"] for name, each in metrics.items()}
     assert nll["mixture"] < (nll["plain"] + nll["again"]) / 2
     assert "mixture: the mean of the runs" in (tmp_path / "both/report.html").read_text()
-    with pytest.raises(UserError, match=r"mixture=true: .*labelled and .*plain model different features"):
+    with pytest.raises(
+        UserError,
+        match=r"mixture=true: .*labelled: a model of other data: context_names .*; only",
+    ):
         do("report", runs=[str(trained), str(labelled)], mixture=True, output=tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(UserError, match=r"mixture=true: goes with runs="):
@@ -254,6 +257,13 @@ def test_as_many_pairs_as_asked_for_are_compared(trained, tmp_path, monkeypatch)
 def test_an_ensemble_of_nonsense_is_refused_in_one_line(fields, tmp_path, n_members):
     with pytest.raises(UserError, match="n_members") as refusal:
         do("report", run=fields, output=tmp_path, n_members=n_members)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("pairs", [19, 0, "many"])
+def test_too_few_pairs_are_refused_in_one_line(trained, tmp_path, pairs):
+    with pytest.raises(UserError, match="pairs") as refusal:
+        do("report", run=trained, output=tmp_path, pairs=pairs)
     assert "\n" not in str(refusal.value)
 
 

@@ -479,6 +479,7 @@ def test_row_16_weights_of_gigabytes_are_refused_before_they_are_read(folder, ho
             ("quantum", [0.0, None]),
             ("levels", [None]),
             ("dtypes", ["object", "int64"]),
+            ("dtypes", ["str", "int64"]),
             ("context_shape", [3]),
             ("context_dtypes", ["int64"]),
             ("context_levels", ["a"]),

@@ -149,7 +149,7 @@ def test_a_part_is_read_alone_and_no_more_than_a_net_needs(tmp_path):
     path = checkpoint.write(tmp_path, 1, content(1))
     assert checkpoint.read(path, only=("model",)).tensors.keys() == {"model"}
     assert checkpoint.extents(path, "model") == {"w": 12}
-    assert checkpoint.read(path, checkpoint.most(torch.nn.Linear(1, 1))).state == {"turn": 1}
+    assert checkpoint.read(path, checkpoint.most_bytes(torch.nn.Linear(1, 1))).state == {"turn": 1}
     with pytest.raises(UserError, match="larger than a checkpoint of this model"):
         checkpoint.read(path, 50)
 

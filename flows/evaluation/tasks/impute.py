@@ -95,7 +95,8 @@ def impute(
         ready(path.parent)
         empty = torch.stack([rows.empty[name] for name in spec.names], 1)
         filled = _fill(model, rows.x, empty, rows.context, spec, generator)
-        table = _written(rows.table, frame(filled.to(place(model)[1]), None, spec), empty)
+        drawn = frame(filled.to(place(model)[1]), None, spec)
+        table = _written(rows.table, drawn if kind == ".csv" else exact(drawn, spec), empty)
         said = ""
         done = f"{int(empty.sum()):,} cells of {len(table):,} rows filled"
     warn(opened.warnings)

@@ -30,7 +30,7 @@ from flows.signals import stop_if_asked
 from flows.training.config_diff import distinguishing_keys, flatten, is_free, shorten
 from flows.training.outcome import override
 from flows.training.saved import Saved
-from flows.types import Members, PositiveInt, Seed
+from flows.types import Members, Pairs, PositiveInt, Seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def report(
     mixture: bool = False,
     output: str | None = None,
     points: PositiveInt = POINTS,
-    pairs: PositiveInt = PAIRS,
+    pairs: Pairs = PAIRS,
     n_members: Members = MEMBERS,
     checkpoint: Literal["best", "last"] = "best",
     data: Mapping[str, str] | None = None,
@@ -71,7 +71,7 @@ def report(
         mixture: Whether to lay beside them the mean of their densities.
         output: The folder; by default the run's own `evaluation`, or `outputs/comparison` for several.
         points: Most test points used.
-        pairs: Most points on each side of scores that compare all pairs of points.
+        pairs: Most points on each side of what compares all pairs of points, 20 at least.
         n_members: Draws for each held-out case, where x is a field, 2 to 1000.
         checkpoint: Which weights.
         data: Where files of its dataset lie now, by their keys.
@@ -153,11 +153,12 @@ def _mixture(every: Mapping[str, Opened]) -> Judged:
     """The mean of the runs' densities, held against the first one's data."""
     first, *rest = every.values()
     for each in rest:
-        if each.saved.spec != first.saved.spec:
+        try:
+            each.saved.check_features(first.saved.spec)
+        except UserError as error:
             raise UserError(
-                f"mixture=true: {each.saved.path} and {first.saved.path} model different features; "
-                "only runs of the same features can be averaged"
-            )
+                f"mixture=true: {error}; only runs of the same features can be averaged"
+            ) from None
         if first.dataset.truth is None and _hash(each) != _hash(first):
             raise UserError(
                 f"mixture=true: {each.saved.path} was trained on other data than {first.saved.path}, maybe "
