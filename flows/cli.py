@@ -29,10 +29,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from flows.composition import Loader, check_flags
-from flows.errors import UserError
+from flows.errors import UserError, lacks_memory
 from flows.files import Unwritable
 from flows.options import CONF
-from flows.refusals import explain, lacks_memory
+from flows.refusals import explain
 from flows.signals import Stopped, heeded, status, stop_if_asked
 from flows.sweeps.job import Failure, announced, begin, fail
 from flows.sweeps.plugins import known

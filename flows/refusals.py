@@ -11,7 +11,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError
 
-from flows.errors import UserError
+from flows.errors import UserError, lacks_memory
 from flows.files import Unwritable
 from flows.wording import choose, nearest, one_line
 
@@ -21,20 +21,6 @@ def explain(error: BaseException) -> str:
     lines = (line for line in _explain(error).splitlines() if not _DETAIL.match(line))
     text = one_line(" ".join(lines))
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """Whether Python, numpy or torch was asked for more memory than there is."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError | ValueError | TypeError) and bool(_NO_MEMORY.search(str(error)))
-    )
-
-
-_NO_MEMORY = re.compile(
-    "can't allocate memory|not enough memory|out of memory"
-    "|Storage size calculation overflowed|Overflow when unpacking"
-    "|Maximum allowed size exceeded|array is too big"
-)
 
 
 def _explain(error: BaseException) -> str:

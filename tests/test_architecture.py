@@ -29,7 +29,7 @@ MAY = {
     "sweeps": {"core", "objectives", "training", "config", "evaluation"} | FLOOR,  # pages of one look
     "evaluation": {"core", "lattice", "masks", "training", "config"} | FLOOR,  # reads what training saves
     "config": {"options", "targets", "optimizing"} | FLOOR,
-    "cli": {"composition", "refusals", "sweeps"} | FLOOR,
+    "cli": {"composition", "options", "refusals", "sweeps"} | FLOOR,
     "__init__": {"core", "lattice", "training"},
     "data": {"core", "masks"} | FLOOR,
 }

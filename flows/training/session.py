@@ -12,8 +12,7 @@ from typing import Any, final
 from torch import Tensor
 
 from flows.core import Dataset, Sampler
-from flows.errors import UserError
-from flows.refusals import lacks_memory
+from flows.errors import UserError, lacks_memory
 from flows.signals import Stopped, stop_if_asked
 from flows.training import checkpoint
 from flows.training.describe import describe

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.errors import UserError
-from flows.refusals import explain, lacks_memory
+from flows.errors import UserError, lacks_memory
+from flows.refusals import explain
 
 SECONDS = 60  # that one example may take, on a busy machine
 
