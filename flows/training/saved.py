@@ -99,11 +99,7 @@ class Saved:
 
         Raises: UserError that names the first thing that differs.
         """
-        for key in _MEANT:
-            there, here = getattr(self.spec, key), getattr(spec, key)
-            if there != here:
-                difference = f"{key} is {show(there)} there and {show(here)} here"
-                raise UserError(f"{self.path}: a model of other data: {difference}")
+        check_alike(self.path, self.spec, spec)
 
     def weights(self, kind: str = "best", like: nn.Module | None = None) -> dict[str, Tensor]:
         """The averaged weights of the newest whole checkpoint of that kind, by name.
@@ -179,3 +175,15 @@ def _check_precision(weights: dict[str, Tensor], where: Path) -> None:
     if len(kinds) != 1 or not kinds <= PRECISIONS:
         found = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds)) or "no floats"
         raise UserError(f"{where}: weights of {found}; expected all float32 or all float64")
+
+
+def check_alike(path: Path, there: Spec, here: Spec) -> None:
+    """Check that a run's features are these: whatever is meant by them, not how they are written.
+
+    Raises: UserError that names the run and the first thing that differs.
+    """
+    for key in _MEANT:
+        one, other = getattr(there, key), getattr(here, key)
+        if one != other:
+            difference = f"{key} is {show(one)} there and {show(other)} here"
+            raise UserError(f"{path}: a model of other data: {difference}")

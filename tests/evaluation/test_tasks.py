@@ -234,6 +234,7 @@ def test_as_many_members_as_asked_for_are_drawn_for_each_field(fields, tmp_path,
         return {}
 
     monkeypatch.setattr(measure, "judge_fields", judged)
+    monkeypatch.setattr("flows.evaluation.tasks.report.training_figures", lambda *_: {})
     do("report", run=fields, output=tmp_path / "one", n_members=7)
     do("report", runs=[str(fields)], output=tmp_path / "several", n_members=8)
     do("report", run=fields, output=tmp_path / "default")
@@ -248,6 +249,7 @@ def test_as_many_pairs_as_asked_for_are_compared(trained, tmp_path, monkeypatch)
         return {}
 
     monkeypatch.setattr(measure, "judge", judged)
+    monkeypatch.setattr("flows.evaluation.tasks.report.training_figures", lambda *_: {})
     do("report", run=trained, output=tmp_path / "few", pairs=50)
     do("report", run=trained, output=tmp_path / "default")
     assert asked == [50, 4096]

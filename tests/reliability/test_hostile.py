@@ -450,7 +450,7 @@ def little_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-@pytest.mark.parametrize("honest", [False, True])
+@pytest.mark.parametrize("honest", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_row_16_weights_of_gigabytes_are_refused_before_they_are_read(folder, honest):
     run = left.copy(folder)
     giant(left.newest(run), honest)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from itertools import product
 from pathlib import Path
 from signal import SIGINT, SIGKILL, SIGTERM
 
@@ -80,7 +81,8 @@ def reasons(sweep: Path) -> dict[str, str]:
     return {path.parent.name: path.read_text().splitlines()[0] for path in sorted(sweep.glob("*/error.txt"))}
 
 
-@pytest.mark.parametrize("death", EACH_DEATH)
+@pytest.mark.slow
+@pytest.mark.parametrize("death", DEATHS)
 def test_row_26_a_job_whose_process_dies_leaves_the_others_alone(death, tmp_path, undisturbed):
     die, reason = DEATHS[death]
     end = live(*SWEEP, cwd=tmp_path, tricks=[partial(at_step, LOOK, "s/1", 9, die)])
@@ -114,6 +116,7 @@ def test_row_26_a_batch_that_dies_fails_the_jobs_that_it_had_not_finished(death,
     assert [facts(tmp_path / "s" / job)["step"] for job in "0123"] == [6, 6, 24, 24]
 
 
+@pytest.mark.slow
 def test_row_26_what_was_finished_before_under_a_smaller_budget_has_failed_too(tmp_path):
     sweep = (*SWEEP[:-1], "seed=0,1", *LAUNCHERS["batched"])
     assert live(*sweep, "trainer.max_steps=6", cwd=tmp_path).status == 0
@@ -207,10 +210,10 @@ TELL = {
     ("launcher", "told"),
     [
         ("batched", "sweep"),
-        ("basic", "both"),
         *(
-            pytest.param(*pair, marks=pytest.mark.slow)
-            for pair in (("batched", "job"), ("batched", "both"), ("basic", "job"), ("basic", "sweep"))
+            pytest.param(launcher, told, marks=pytest.mark.slow)
+            for launcher, told in product(("basic", "batched"), ("job", "sweep", "both"))
+            if (launcher, told) != ("batched", "sweep")
         ),
     ],
 )

@@ -157,8 +157,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     ("function", "member", "at", "left"),
     [
         ("prepare", 1, 20, [18, 18, 18]),
-        ("commit", 1, 20, [20, 20, 20]),
-        ("prepare", 3, 10, [8, 8, 8, 8]),  # its end
+        pytest.param("commit", 1, 20, [20, 20, 20], marks=pytest.mark.slow),
+        pytest.param("prepare", 3, 10, [8, 8, 8, 8], marks=pytest.mark.slow),  # its end
         ("commit", 3, 10, [10, 10, 10]),
     ],
 )

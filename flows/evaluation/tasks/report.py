@@ -29,7 +29,7 @@ from flows.lattice import dequantise
 from flows.signals import stop_if_asked
 from flows.training.config_diff import distinguishing_keys, flatten, is_free, shorten
 from flows.training.outcome import override
-from flows.training.saved import Saved
+from flows.training.saved import Saved, check_alike
 from flows.types import Members, Pairs, PositiveInt, Seed
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _mixture(every: Mapping[str, Opened]) -> Judged:
     first, *rest = every.values()
     for each in rest:
         try:
-            each.saved.check_features(first.saved.spec)
+            check_alike(each.saved.path, each.saved.spec, first.saved.spec)
         except UserError as error:
             raise UserError(
                 f"mixture=true: {error}; only runs of the same features can be averaged"
